@@ -1,0 +1,21 @@
+#pragma once
+
+// All of coil but the optional parts.
+
+#include <coil/as_result.hpp>
+#include <coil/call_graph.hpp>
+#include <coil/clock.hpp>
+#include <coil/coro.hpp>
+#include <coil/create_task.hpp>
+#include <coil/error.hpp>
+#include <coil/exception_group.hpp>
+#include <coil/future.hpp>
+#include <coil/gather.hpp>
+#include <coil/loop.hpp>
+#include <coil/outcome.hpp>
+#include <coil/run.hpp>
+#include <coil/scope.hpp>
+#include <coil/sleep.hpp>
+#include <coil/task.hpp>
+#include <coil/task_group.hpp>
+#include <coil/timeout.hpp>

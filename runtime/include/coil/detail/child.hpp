@@ -1,0 +1,134 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <coil/create_task.hpp>
+#include <coil/detail/operation.hpp>
+#include <coil/future.hpp>
+#include <coil/outcome.hpp>
+#include <coil/task.hpp>
+
+namespace coil::detail {
+
+class MultiWait;
+
+/// One participant of `gather` and its like: a coroutine to be started, or a task or future of the caller.
+/// It hangs in the waiters of that while a MultiWait waits for it.
+class Child final : public Suspension {
+public:
+  explicit Child(std::coroutine_handle<> coroutine) noexcept
+      : word_(reinterpret_cast<std::uintptr_t>(coroutine.address()) | unstarted) {}
+  explicit Child(FutureState* state) noexcept : word_(reinterpret_cast<std::uintptr_t>(state)) { state->ref(); }
+  Child(Child&& other) noexcept : Suspension(other), word_(std::exchange(other.word_, 0)) {}
+  Child& operator=(Child&&) = delete;
+  ~Child();
+
+  /// Makes a coroutine a task; leaves the rest alone.
+  void start(LoopCore& core);
+  FutureState& state() const noexcept { return *reinterpret_cast<FutureState*>(word_ & ~flags); }
+  /// Whether it was passed as a coroutine.
+  bool owned() const noexcept { return (word_ & from_coroutine) != 0; }
+
+  void wake(FutureState* source) noexcept override;
+
+private:
+  friend class MultiWait;
+  Abort abort() noexcept override { return Abort::gone; }  // never waited on itself
+
+  static constexpr std::uintptr_t unstarted = 1;       // the word is a coroutine's address, not a FutureState
+  static constexpr std::uintptr_t from_coroutine = 2;
+  static constexpr std::uintptr_t flags = 3;
+  std::uintptr_t word_;
+};
+
+/// Waits for several futures at once. Leaves say when that is enough.
+class MultiWait : public Suspension {
+protected:
+  explicit MultiWait(std::span<Child> children) noexcept : children_(children) {}
+  ~MultiWait() = default;
+
+  /// A child is done. True ends the wait.
+  virtual bool child_done(Child& child) noexcept = 0;
+
+  /// Hangs into all children; those that are done already count at once, in order.
+  void hook_all() noexcept;
+  std::span<Child> children_;
+  std::size_t left_ = 0;
+
+private:
+  friend class Child;
+  void child_woken(Child& child) noexcept;
+  void end() noexcept;
+  bool ended_ = false;
+};
+
+/// Ends when all children are done. At the first failure the others that are owned are cancelled, and only
+/// those are waited for. Cancelling it cancels all and waits for all.
+class GatherOperation final : public Operation<GatherOperation, MultiWait> {
+public:
+  /// `collect`: failures do not end it.
+  GatherOperation(std::span<Child> children, bool collect) noexcept : Operation(children), collect_(collect) {}
+
+  bool await_ready() const noexcept { return children_.empty(); }
+  void start() noexcept;
+  /// Throws the first failure, or CancelledError if it was cancelled.
+  void await_resume();
+
+private:
+  bool child_done(Child& child) noexcept override;
+  Abort abort() noexcept override;
+  void cancel_owned() noexcept;
+
+  bool collect_;
+  bool cancel_requested_ = false;
+  std::size_t owned_left_ = 0;
+  FutureState* failure_ = nullptr;
+};
+
+template <class A>
+inline constexpr bool is_future_like = false;
+template <class T>
+inline constexpr bool is_future_like<Task<T>> = true;
+template <class T>
+inline constexpr bool is_future_like<Future<T>> = true;
+
+/// What awaiting `A`, or calling it and awaiting that, gives.
+template <class A>
+struct ChildResultOf {
+  using type = typename decltype(as_coro(std::declval<A>()))::value_type;
+};
+template <class A>
+  requires is_future_like<std::decay_t<A>>
+struct ChildResultOf<A> {
+  using type = typename std::decay_t<A>::value_type;
+};
+template <class A>
+using ChildResult = typename ChildResultOf<A>::type;
+
+template <class A>
+Child make_child(A&& awaitable) {
+  if constexpr (is_future_like<std::decay_t<A>>) {
+    FutureState* state = HandleAccess::state(awaitable);
+    return Child(checked_state(state, "gather"));
+  } else {
+    auto coro = as_coro(std::forward<A>(awaitable));
+    return Child(CoroAccess::release(coro));
+  }
+}
+
+/// How a finished future ended; takes its exception or result.
+template <class T>
+Outcome<T> outcome_of(FutureState& state) {
+  if (std::exception_ptr exception = state.take_exception()) return Outcome<T>(std::move(exception));
+  if constexpr (std::is_void_v<T>)
+    return Outcome<T>(std::in_place, true);
+  else if constexpr (std::is_reference_v<T>)
+    return Outcome<T>(std::in_place, state.value<Stored<T>>());
+  else
+    return Outcome<T>(std::in_place, take_result<T>(state));
+}
+
+}  // namespace coil::detail

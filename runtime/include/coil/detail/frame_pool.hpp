@@ -1,0 +1,109 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace coil::detail {
+
+/// Memory for coroutine frames and other small objects: one free list per size class and thread.
+///
+/// Classes are 16 bytes apart up to 1 KiB, then four to each doubling up to 16 KiB; larger blocks come from
+/// `operator new`. Blocks are carved from aligned slabs of 256 KiB. A slab all of whose blocks are free is
+/// given back to the system by `trim()`: at the end of every `run`, and when a loop goes to sleep after the
+/// number of live blocks fell below a quarter of its peak.
+///
+/// Threads: a block may be freed by another thread than the one that made it; it then stays there. What a
+/// thread leaves behind when it ends is adopted by the next thread that needs a slab.
+class FramePool {
+public:
+  void* allocate(std::size_t size) {
+    const std::size_t index = size_class(size);
+    if (index < classes_in_use_) [[likely]] {
+      if (Block* block = free_[index]) [[likely]] {
+        free_[index] = block->next;
+        ++live_;
+        return block;
+      }
+    }
+    return allocate_slowly(size, index);
+  }
+
+  void deallocate(void* memory, std::size_t size) noexcept {
+    const std::size_t index = size_class(size);
+    if (index < classes_in_use_) [[likely]] {
+      auto* block = static_cast<Block*>(memory);
+      block->next = free_[index];
+      free_[index] = block;
+      --live_;
+      return;
+    }
+    deallocate_slowly(memory, size, index);
+  }
+
+  /// Gives slabs without a live block back to the system.
+  void trim() noexcept;
+  /// `trim()` if most of what was once needed is free by now. O(1) otherwise.
+  void trim_if_idle() noexcept {
+    if (slab_count_ > slabs_kept && live_ < peak_ / 4) trim();
+  }
+
+  /// Blocks allocated minus blocks freed by this thread.
+  std::int64_t live() const noexcept { return live_; }
+  /// Bytes of slabs that this thread holds.
+  std::size_t slab_bytes() const noexcept { return slab_count_ * slab_size; }
+
+  static constexpr std::size_t slab_size = std::size_t{256} << 10;
+  static constexpr std::size_t slabs_kept = 16;
+
+private:
+  struct Block {
+    Block* next;
+  };
+  struct Slab;
+  struct ThreadEnd;
+
+  static constexpr std::size_t granularity = 16;
+  static constexpr std::size_t small_max = 1024;
+  static constexpr std::size_t pooled_max = 16384;
+  static constexpr std::size_t small_classes = small_max / granularity;
+  static constexpr std::size_t class_count = small_classes + 4 * 4;
+
+  static constexpr std::size_t size_class(std::size_t size) noexcept {
+    if (size <= small_max) return (size + granularity - 1) / granularity - (size != 0);
+    if (size > pooled_max) return class_count;
+    const auto doubling = static_cast<std::size_t>(63 - __builtin_clzll((size - 1) | 1));  // 10..13
+    return small_classes + (doubling - 10) * 4 + (((size - 1) >> (doubling - 2)) & 3);
+  }
+  static constexpr std::size_t class_size(std::size_t index) noexcept {
+    if (index < small_classes) return (index + 1) * granularity;
+    const std::size_t step = index - small_classes;
+    return (std::size_t{1} << (step / 4 + 8)) * (step % 4 + 5);
+  }
+
+  void* allocate_slowly(std::size_t size, std::size_t index);
+  void deallocate_slowly(void* memory, std::size_t size, std::size_t index) noexcept;
+  void start() noexcept;
+  void add_slab();
+
+  std::size_t classes_in_use_ = 0;  // 0: not started, or a sanitizer wants every block from malloc
+  std::int64_t live_ = 0;
+  std::int64_t peak_ = 0;
+  std::size_t slab_count_ = 0;
+  char* carve_ = nullptr;  // rest of the newest slab
+  char* carve_end_ = nullptr;
+  Slab* slabs_ = nullptr;
+  Block* free_[class_count] = {};
+};
+
+// "initial-exec" spares a call per access where coil is a shared library.
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit FramePool frame_pool;
+
+/// Coroutine frames and pooled objects of this thread that are alive.
+inline std::int64_t live_frames() noexcept { return frame_pool.live(); }
+
+/// Base for small objects of coil that live in the pool.
+struct Pooled {
+  static void* operator new(std::size_t size) { return frame_pool.allocate(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept { frame_pool.deallocate(memory, size); }
+};
+
+}  // namespace coil::detail

@@ -1,0 +1,105 @@
+#pragma once
+#include <coroutine>
+#include <cstdint>
+#include <source_location>
+
+#include <coil/detail/state.hpp>
+#include <coil/error.hpp>
+
+namespace coil {
+class Loop;
+}
+
+namespace coil::detail {
+
+struct LoopParts;
+
+/// What the hot paths need of a loop.
+struct LoopCore {
+  TaskState* current = nullptr;            // the task whose step runs
+  std::coroutine_handle<> bounced = nullptr;  // what `transfer` left for the step to resume
+  unsigned transfers = 0;
+  bool debug = false;
+  Ready* ready_first = nullptr;
+  Ready** ready_end = &ready_first;
+  StatePool* states = nullptr;
+  std::uint64_t tasks_made = 0;
+  std::size_t tasks_alive = 0;
+  LoopParts* parts = nullptr;      // the rest, in the sources
+  ContextData* context = nullptr;  // of the step or callback that runs
+
+  void push_ready(Ready& node) noexcept {
+    node.next = nullptr;
+    *ready_end = &node;
+    ready_end = &node.next;
+  }
+  bool has_ready() const noexcept { return ready_first != nullptr; }
+
+  /// Runs a task until it waits or ends. Nests only for eager tasks.
+  void run_step(TaskState& task) noexcept;
+  Loop& loop() noexcept;
+
+protected:
+  LoopCore() = default;
+  ~LoopCore() = default;
+  LoopCore(const LoopCore&) = delete;
+  LoopCore& operator=(const LoopCore&) = delete;
+};
+
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit LoopCore* this_loop = nullptr;
+
+/// The running loop's core; `std::logic_error` outside a loop.
+inline LoopCore& running_loop() {
+  LoopCore* core = this_loop;
+  if (core == nullptr) [[unlikely]]
+    throw_no_running_loop();
+  return *core;
+}
+
+/// Continues in `next` without growing the stack.
+///
+/// Compilers make a tail call of this where they can: clang always, g++ from -O2 on and never under a
+/// sanitizer. Where they do not, each transfer nests; so every 64th goes back to `LoopCore::run_step`
+/// instead. One rule for all builds, so that code compiled with different flags can be mixed.
+inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
+  LoopCore& core = *this_loop;
+  if ((++core.transfers & 63U) != 0) [[likely]]
+    return next;
+  core.bounced = next;
+  return std::noop_coroutine();
+}
+
+inline LoopCore& FutureState::core() const noexcept { return *StatePool::of(*this).core(); }
+
+inline void TaskState::make_ready() noexcept {
+  phase = Phase::ready;
+  core().push_ready(*this);
+}
+
+inline void Suspension::park_at(std::coroutine_handle<> coroutine) noexcept {
+  TaskState* task = this_loop->current;
+  task_ = task;
+  task->resume = coroutine;
+  task->waiting_on = this;
+  task->phase = Phase::waiting;
+}
+
+inline void Suspension::throw_if_cancelled() {
+  if (is_cancelled()) [[unlikely]]
+    task_->throw_cancelled();
+}
+
+inline bool Suspension::is_cancelled() const noexcept {
+  return task_ != nullptr && task_->has(Ready::must_cancel | Ready::throw_cancel);
+}
+
+/// Gives up a wait on behalf of a request to cancel.
+void abort_wait(TaskState& task) noexcept;
+
+inline void Suspension::settle() noexcept {
+  if (task_->has(Ready::must_cancel)) [[unlikely]] {
+    if (task_->phase == Phase::waiting) abort_wait(*task_);
+  }
+}
+
+}  // namespace coil::detail

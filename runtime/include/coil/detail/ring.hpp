@@ -1,0 +1,112 @@
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <coil/detail/suspension.hpp>
+
+struct io_uring_sqe;
+
+namespace coil::detail {
+
+class RingOperation;
+
+/// The seam to the kernel: operations go in, completions come out. One implementation talks to io_uring;
+/// others may stand in its place in tests.
+///
+/// Threads: the one that made it.
+class Ring {
+public:
+  struct Counters {
+    std::uint64_t submissions = 0;
+    std::uint64_t completions = 0;
+    std::uint64_t enters = 0;  // system calls
+    std::uint64_t faults = 0;  // completions with EFAULT: the kernel found a buffer gone
+  };
+
+  virtual ~Ring() = default;
+
+  /// Queues `operation`; it is passed to the kernel by the next `poll`, or earlier if the queue is full.
+  /// The operation stays where it is until `RingOperation::complete` was called for the last time.
+  virtual void submit(RingOperation& operation) noexcept = 0;
+  /// Asks for `operation` to be stopped; its completion still comes.
+  virtual void cancel(RingOperation& operation) noexcept = 0;
+  /// Passes on what is queued and takes in what is complete, calling `RingOperation::complete` for each.
+  /// Waits at the most `timeout` for a completion if nothing has come: zero does not wait, negative has no end.
+  virtual void poll(std::chrono::nanoseconds timeout) noexcept = 0;
+  /// Whether `poll(0)` would need a system call to do anything, or has completions at hand.
+  virtual bool has_work() const noexcept = 0;
+  /// Whether the kernel holds nothing of this ring, cancellations included.
+  virtual bool idle() const noexcept { return in_kernel_ == 0; }
+
+  /// Operations given to `submit` whose last completion has not come.
+  std::size_t in_kernel() const noexcept { return in_kernel_; }
+  /// Those among them that the kernel finishes by itself, without a peer.
+  std::size_t self_finishing() const noexcept { return self_finishing_; }
+  /// Those among them that the loop keeps for itself.
+  std::size_t internal() const noexcept { return internal_; }
+  const Counters& counters() const noexcept { return counters_; }
+
+  /// Whether the running kernel knows this IORING_OP_….
+  virtual bool supports(unsigned opcode) noexcept = 0;
+
+protected:
+  void count_in(const RingOperation& operation) noexcept;
+  void count_out(const RingOperation& operation) noexcept;
+
+  Counters counters_;
+
+private:
+  std::size_t in_kernel_ = 0;
+  std::size_t self_finishing_ = 0;
+  std::size_t internal_ = 0;
+};
+
+/// One operation of the kernel, awaited in the frame that holds it.
+///
+/// Cancelling it asks the kernel and waits for the answer: the frame, and with it every buffer it keeps alive,
+/// stays until the last completion. If the operation did something all the same, its result is returned and
+/// the cancellation is delivered at the task's next wait.
+class RingOperation : public Suspension {
+public:
+  /// Fills in the submission; called each time the operation is passed on.
+  virtual void prepare(io_uring_sqe& sqe) noexcept = 0;
+
+  bool self_finishing() const noexcept { return self_finishing_; }
+  bool internal() const noexcept { return internal_; }
+
+  /// Called by the ring with each completion, the last one with `more` false. Default: `advance`, until that
+  /// says the operation is over; then `wake`.
+  virtual void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept;
+
+protected:
+  RingOperation() noexcept = default;
+  RingOperation(const RingOperation& other) noexcept
+      : Suspension(other), self_finishing_(other.self_finishing_), internal_(other.internal_) {}
+  ~RingOperation() = default;
+
+  /// Takes a result other than a cancellation. False: submit again. Default: keeps it in `result_`.
+  virtual bool advance(std::int32_t result) noexcept;
+
+  /// Begins the operation. A task that was asked to cancel before submits nothing.
+  void submit() noexcept;
+  /// In `await_resume`: the result, or throws CancelledError.
+  std::int32_t take_result();
+
+  std::int32_t result_ = 0;
+  bool self_finishing_ = false;    // completes without a peer, as file operations do
+  bool internal_ = false;          // not counted in the metrics
+  bool cancel_requested_ = false;
+  bool cancelled_ = false;         // ended by its cancellation: it has done nothing
+
+private:
+  friend class UringRing;
+  enum class Place : std::uint8_t { nowhere, backlog, kernel, kernel_and_cancel_backlog };
+  Abort abort() noexcept override;
+
+  Place place_ = Place::nowhere;
+  std::uint32_t tag_ = 0;  // of the ring: where it checks completions against live operations
+};
+
+}  // namespace coil::detail

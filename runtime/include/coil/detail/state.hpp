@@ -1,0 +1,243 @@
+#pragma once
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <coil/clock.hpp>
+#include <coil/detail/context_data.hpp>
+#include <coil/detail/frame_pool.hpp>
+#include <coil/detail/suspension.hpp>
+
+namespace coil::detail {
+
+struct LoopCore;
+struct TimerCallback;
+
+/// Where a future, task or callback stands. The last three are final.
+enum class Phase : std::uint8_t { free, pending, ready, running, waiting, value, error, cancelled };
+
+/// What stands in the ready queue: a task or a callback.
+struct Ready {
+  union {
+    Ready* next = nullptr;    // while ready
+    Suspension* waiting_on;   // of a task, while waiting
+    std::exception_ptr* unused;
+  };
+  std::uint32_t refs = 0;
+  Phase phase = Phase::free;
+  std::uint8_t flags = 0;     // of Flag
+  std::uint16_t cancels = 0;  // of a task: what cancelling() returns
+
+  enum Flag : std::uint8_t {
+    is_callback = 1,
+    is_task = 2,
+    must_cancel = 4,     // a request that no wait has seen yet
+    throw_cancel = 8,    // the wait was given up: its await throws
+    retrieved = 16,      // somebody took the exception or the moved-out value
+    returned = 32,       // the coroutine is at its final suspension
+    boxed = 64,          // the value lives in a block of its own
+    started = 128,
+  };
+  bool has(unsigned mask) const noexcept { return (flags & mask) != 0; }
+  void set(unsigned mask) noexcept { flags = static_cast<std::uint8_t>(flags | mask); }
+  void unset(unsigned mask) noexcept { flags = static_cast<std::uint8_t>(flags & ~mask); }
+};
+
+/// What few tasks need: made when first asked for.
+struct Extras : Pooled {
+  std::uint64_t number = 0;
+  std::string name;
+  std::string message;                       // of the cancellation
+  std::vector<std::source_location> trace;   // where the exception came through
+  ContextData* context = nullptr;
+};
+
+/// The shared part of Future and Task handles: one block of 64 bytes in a StatePool, a value of up to eight
+/// bytes inside, a larger one in a block of its own.
+struct FutureState : Ready {
+  WaitQueue waiters;
+  void (*destroy_value)(FutureState&) noexcept = nullptr;  // null: nothing to destroy
+  union {
+    std::byte small[8];
+    void* box;
+    std::exception_ptr error;
+  };
+  std::uintptr_t extras_or_number = 1;  // Extras*, or the task's number shifted left with the low bit set
+
+  FutureState() noexcept : box(nullptr) {}
+  ~FutureState() {}
+  FutureState(const FutureState&) = delete;
+  FutureState& operator=(const FutureState&) = delete;
+
+  bool done() const noexcept { return phase >= Phase::value; }
+
+  void ref() noexcept { ++refs; }
+  void unref() noexcept {
+    if (--refs == 0) dispose();
+  }
+
+  /// Stores the result; `finish()` must follow.
+  template <class T, class... Args>
+  void emplace(Args&&... args) {
+    if constexpr (fits<T>) {
+      ::new (static_cast<void*>(small)) T(std::forward<Args>(args)...);
+      if constexpr (!std::is_trivially_destructible_v<T>)
+        destroy_value = [](FutureState& state) noexcept { state.value<T>().~T(); };
+    } else {
+      static_assert(alignof(T) <= 16, "coil: results may be aligned to 16 bytes at the most");
+      void* memory = frame_pool.allocate(sizeof(T));
+      try {
+        ::new (memory) T(std::forward<Args>(args)...);
+      } catch (...) {
+        frame_pool.deallocate(memory, sizeof(T));
+        throw;
+      }
+      box = memory;
+      set(boxed);
+      destroy_value = [](FutureState& state) noexcept {
+        state.value<T>().~T();
+        frame_pool.deallocate(state.box, sizeof(T));
+      };
+    }
+  }
+  template <class T>
+  T& value() noexcept {
+    if constexpr (fits<T>)
+      return *std::launder(reinterpret_cast<T*>(small));
+    else
+      return *static_cast<T*>(box);
+  }
+
+  /// Marks the future done and wakes everyone who waits, in arrival order.
+  void finish(Phase final) noexcept;
+  void finish_with_error(std::exception_ptr exception) noexcept;
+  /// Future: cancelled at once. Task: asked to. False if it is done already.
+  bool cancel(std::string_view why) noexcept;
+  /// Throws what the future ended with, unless it has a value.
+  void throw_unless_value();
+  /// What it ended with, as an exception; null for a value. Marks it as taken.
+  std::exception_ptr take_exception() noexcept;
+
+  Extras& extras();
+  Extras* extras_if_any() const noexcept {
+    return (extras_or_number & 1) != 0 ? nullptr : reinterpret_cast<Extras*>(extras_or_number);
+  }
+  LoopCore& core() const noexcept;
+  void dispose() noexcept;
+
+private:
+  template <class T>
+  static constexpr bool fits = sizeof(T) <= sizeof(small) && alignof(T) <= alignof(void*);
+};
+
+struct TaskState : FutureState {
+  std::coroutine_handle<> resume;  // the innermost coroutine that waits; before the start and at the end: the root
+  std::source_location created_at;
+
+  bool cancel(std::string_view why) noexcept;
+  int uncancel() noexcept;
+  /// Puts the task at the end of the ready queue.
+  void make_ready() noexcept;
+  /// The body threw: takes the current exception.
+  void store_current_exception() noexcept;
+  const std::string& name();
+  [[noreturn]] void throw_cancelled();
+};
+static_assert(sizeof(TaskState) == 64);
+
+/// Something to call from the loop. Owned by the loop while it is queued and by its handles.
+struct Callback : Ready, Pooled {
+  ContextData* context = nullptr;
+  TimerCallback* timer = nullptr;  // while it waits for its time
+  time_point when{};
+
+  /// Before it is queued: one reference for the queue.
+  void prepare(ContextData* maker) noexcept {
+    ++refs;
+    phase = Phase::ready;
+    set(is_callback);
+    context = retain(maker);
+  }
+  virtual void call() = 0;
+  virtual ~Callback() { release(context); }
+  void unref() noexcept {
+    if (--refs == 0) delete this;
+  }
+};
+
+template <class F>
+struct CallbackOf final : Callback {
+  explicit CallbackOf(F&& f) : function(std::move(f)) {}
+  explicit CallbackOf(const F& f) : function(f) {}
+  void call() override { function(); }
+  F function;
+};
+
+/// Tasks and futures of one loop. Outlives the loop until the last handle is gone.
+class StatePool {
+public:
+  explicit StatePool(LoopCore* core) noexcept : core_(core) {}
+
+  FutureState* make_future() {
+    auto* state = make<FutureState>();
+    state->phase = Phase::pending;
+    return state;
+  }
+  template <class State>
+  State* make() {
+    ++live_;
+    void* memory = free_;
+    if (memory != nullptr) [[likely]]
+      free_ = static_cast<Ready*>(memory)->next;
+    else
+      memory = carve();
+    return ::new (memory) State();
+  }
+  void release(FutureState* state) noexcept;
+  /// The loop is gone: the pool deletes itself with its last state.
+  void orphan() noexcept;
+  void trim() noexcept;
+
+  static StatePool& of(const FutureState& state) noexcept {
+    return **reinterpret_cast<StatePool**>(reinterpret_cast<std::uintptr_t>(&state) & ~(chunk_size - 1));
+  }
+  LoopCore* core() const noexcept { return core_; }
+  std::size_t live() const noexcept { return live_; }
+
+  /// Calls `f(TaskState&)` for every task that is not done.
+  template <class F>
+  void for_each_task(F f) const {
+    for (Chunk* chunk = chunks_; chunk != nullptr; chunk = chunk->next) {
+      auto* state = reinterpret_cast<TaskState*>(reinterpret_cast<char*>(chunk) + sizeof(TaskState));
+      for (std::size_t left = chunk->carved; left != 0; --left, ++state)
+        if (state->phase != Phase::free && state->has(Ready::is_task) && !state->done()) f(*state);
+    }
+  }
+
+  static constexpr std::size_t chunk_size = std::size_t{64} << 10;
+
+private:
+  struct Chunk {
+    StatePool* pool;
+    Chunk* next;
+    std::size_t carved;
+    std::size_t free;  // used by trim() only
+  };
+  void* carve();
+  ~StatePool();
+
+  LoopCore* core_;
+  Ready* free_ = nullptr;
+  std::size_t live_ = 0;
+  Chunk* chunks_ = nullptr;
+};
+
+}  // namespace coil::detail

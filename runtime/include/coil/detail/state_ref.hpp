@@ -1,0 +1,122 @@
+#pragma once
+#include <concepts>
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#include <coil/detail/operation.hpp>
+#include <coil/detail/awaitable.hpp>
+
+namespace coil::detail {
+
+/// A counted reference to a future or task.
+template <class State>
+class StateRef {
+public:
+  StateRef() noexcept = default;
+  explicit StateRef(State* state) noexcept : state_(state) {
+    if (state_ != nullptr) state_->ref();
+  }
+  StateRef(const StateRef& other) noexcept : StateRef(other.state_) {}
+  StateRef(StateRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  StateRef& operator=(StateRef other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~StateRef() {
+    if (state_ != nullptr) state_->unref();
+  }
+
+  State* get() const noexcept { return state_; }
+  State* operator->() const noexcept { return state_; }
+  State& operator*() const noexcept { return *state_; }
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+  bool operator==(const StateRef&) const = default;
+
+private:
+  State* state_ = nullptr;
+};
+
+/// The result of a finished future: T itself where it can be copied, else moved out, once.
+template <class T>
+T take_result(FutureState& state) {
+  state.throw_unless_value();
+  if constexpr (std::is_reference_v<T>) {
+    return static_cast<T>(*state.value<Stored<T>>());
+  } else if constexpr (!std::is_void_v<T>) {
+    if constexpr (std::copy_constructible<T>) {
+      return state.value<T>();
+    } else {
+      if (state.has(Ready::retrieved)) throw_invalid_state("coil: the result was already moved out by an earlier await");
+      state.set(Ready::retrieved);
+      return std::move(state.value<T>());
+    }
+  }
+}
+template <class T>
+decltype(auto) result_reference(FutureState& state) {
+  state.throw_unless_value();
+  if constexpr (std::is_reference_v<T>)
+    return static_cast<T>(*state.value<Stored<T>>());
+  else if constexpr (!std::is_void_v<T>)
+    return static_cast<T&>(state.value<T>());
+}
+
+/// Passes a request to cancel on to what `waiter` awaits, with its message.
+void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept;
+
+/// Waits for a future or task. Cancelling the wait cancels what is awaited and then waits for its answer.
+template <class T>
+class FutureOperation final : public Operation<FutureOperation<T>> {
+public:
+  explicit FutureOperation(FutureState* state) : state_(state) {}
+
+  bool await_ready() const {
+    check_awaited(state_.get());
+    return state_->done();
+  }
+  void start() noexcept { state_->waiters.push_back(*this); }
+  T await_resume() {
+    this->throw_if_cancelled();
+    return take_result<T>(*state_);
+  }
+
+private:
+  static void check_awaited(FutureState* state) {
+    if (state == nullptr) [[unlikely]]
+      throw_logic_error("coil: an empty Task or Future was awaited");
+    if (this_loop != nullptr && state == this_loop->current) [[unlikely]]
+      throw_logic_error("coil: a task cannot await itself");
+    if (this_loop != StatePool::of(*state).core() && !state->done()) [[unlikely]]
+      throw_logic_error("coil: this Task or Future belongs to another loop");
+  }
+  Abort abort() noexcept override {
+    forward_cancel(*state_, *this->task_);
+    return Abort::answer_coming;
+  }
+
+  StateRef<FutureState> state_;
+};
+
+/// Errors: `std::logic_error` that names the call for an empty handle.
+FutureState* checked_state(FutureState* state, const char* call);
+/// Errors: InvalidStateError if it is done.
+FutureState& checked_pending(FutureState* state, const char* call);
+/// Null for a value. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
+std::exception_ptr exception_of(FutureState* state);
+
+/// Calls back when a future is done, through the loop.
+class DoneCallback final : public Suspension, public Pooled {
+public:
+  explicit DoneCallback(Callback* callback) noexcept : callback_(callback) {}
+  void wake(FutureState* source) noexcept override;
+
+private:
+  Abort abort() noexcept override;
+  Callback* callback_;
+};
+
+/// Queues `callback` for when `state` is done; at once through the loop if it is already.
+void add_done_callback(FutureState& state, Callback* callback);
+
+}  // namespace coil::detail

@@ -1,0 +1,113 @@
+#pragma once
+#include <exception>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <coil/detail/state_ref.hpp>
+#include <coil/error.hpp>
+
+namespace coil {
+
+namespace detail {
+
+/// Calls `f(handle)` if that is possible, else `f()`.
+template <class Handle, class F>
+Callback* make_done_callback(Handle handle, F&& function) {
+  auto call = [handle = std::move(handle), function = std::forward<F>(function)]() mutable {
+    if constexpr (std::invocable<std::decay_t<F>&, Handle>)
+      function(std::move(handle));
+    else
+      function();
+  };
+  return new CallbackOf<decltype(call)>(std::move(call));
+}
+
+/// For those who work on the states behind handles.
+struct HandleAccess {
+  template <class Handle>
+  static auto* state(const Handle& handle) noexcept {
+    return handle.state_.get();
+  }
+  template <class Handle, class State>
+  static Handle make(State* state) noexcept {
+    return Handle(StateRef<State>(state));
+  }
+};
+
+}  // namespace detail
+
+/// A result that someone will set. A copyable handle, made by `Loop::create_future<T>()`.
+///
+/// Awaiting copies the result; one that cannot be copied is moved out by the first await and later awaits
+/// throw InvalidStateError. Waiters are woken in arrival order, on a later step.
+/// Cancellation: of a waiter cancels the future, and so reaches its other waiters; `shield` prevents it.
+/// Threads: loop thread.
+template <class T = void>
+class Future {
+public:
+  using value_type = T;
+
+  Future() noexcept = default;
+
+  bool done() const noexcept { return state_ && state_->done(); }
+  bool cancelled() const noexcept { return state_ && state_->phase == detail::Phase::cancelled; }
+
+  /// Errors: InvalidStateError if the future is done.
+  template <class U = T>
+    requires(!std::is_void_v<T>)
+  void set_result(U&& result) {
+    state("set_result").template emplace<detail::Stored<T>>(convert(std::forward<U>(result)));
+    state_->finish(detail::Phase::value);
+  }
+  void set_result()
+    requires std::is_void_v<T>
+  {
+    state("set_result").finish(detail::Phase::value);
+  }
+  /// Errors: InvalidStateError if the future is done; `std::invalid_argument` for a null pointer.
+  void set_exception(std::exception_ptr exception) {
+    if (!exception) detail::throw_invalid_argument("coil: Future::set_exception of a null exception_ptr");
+    state("set_exception").finish_with_error(std::move(exception));
+  }
+  template <class E>
+    requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr>)
+  void set_exception(E&& exception) {
+    set_exception(std::make_exception_ptr(std::forward<E>(exception)));
+  }
+  /// Ends the future as cancelled. False if it was done.
+  bool cancel(std::string_view message = {}) noexcept { return state_ && state_->cancel(message); }
+
+  /// Errors: InvalidStateError before it is done; what it ended with.
+  decltype(auto) result() const { return detail::result_reference<T>(*checked("result")); }
+  /// Null for a result. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
+  std::exception_ptr exception() const { return detail::exception_of(checked("exception")); }
+
+  /// Calls `f(future)`, or `f()`, from the loop once the future is done.
+  template <class F>
+  void add_done_callback(F&& f) const {
+    auto* state = checked("add_done_callback");
+    detail::add_done_callback(*state, detail::make_done_callback(*this, std::forward<F>(f)));
+  }
+
+  bool operator==(const Future&) const = default;
+  detail::FutureOperation<T> operator co_await() const { return detail::FutureOperation<T>(state_.get()); }
+
+private:
+  friend struct detail::HandleAccess;
+  explicit Future(detail::StateRef<detail::FutureState> state) noexcept : state_(std::move(state)) {}
+  detail::FutureState* checked(const char* call) const { return detail::checked_state(state_.get(), call); }
+  detail::FutureState& state(const char* call) const { return detail::checked_pending(state_.get(), call); }
+  template <class U>
+  static decltype(auto) convert(U&& result) {
+    if constexpr (std::is_reference_v<T>)
+      return std::addressof(static_cast<T>(result));
+    else
+      return std::forward<U>(result);
+  }
+
+  detail::StateRef<detail::FutureState> state_;
+};
+
+}  // namespace coil

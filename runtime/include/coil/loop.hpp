@@ -1,0 +1,204 @@
+#pragma once
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <coil/clock.hpp>
+#include <coil/detail/loop_core.hpp>
+#include <coil/task.hpp>
+
+namespace coil {
+
+/// What the exception handler is told.
+struct ErrorContext {
+  std::string message;
+  std::exception_ptr exception = nullptr;  // null where there is none
+  std::optional<TaskRef> task = std::nullopt;
+  std::source_location where = {};  // where the task was created, or the coroutine's function
+};
+
+/// How busy a loop is. Operations that the loop keeps for itself are not counted.
+struct Metrics {
+  std::size_t tasks;                 // not done
+  std::size_t ready;                 // tasks and callbacks that are to run
+  std::size_t timers;
+  std::size_t operations_in_flight;  // in the kernel, or queued for it
+  std::uint64_t submissions;
+  std::uint64_t completions;
+  std::uint64_t wakeups;                    // times the loop slept in the kernel
+  std::chrono::nanoseconds longest_callback;  // exact in debug mode; else the longest run between two sleeps
+};
+
+/// Which kernel interface a loop uses.
+enum class Backend : unsigned char { io_uring };
+
+/// Options of `run` and `Runner`.
+struct RunOptions {
+  bool debug = false;  ///< Also set by the environment: COIL_DEBUG=1.
+  std::chrono::nanoseconds slow_callback_duration = std::chrono::milliseconds(100);  ///< Reported in debug mode.
+  unsigned ring_entries = 256;  ///< 1 to 32768; halved down to 64 while the kernel has no memory for more.
+  Clock clock = Clock::real;
+  std::optional<std::uint64_t> shuffle_seed = std::nullopt;  ///< Runs what is ready in a random order.
+  Backend backend = Backend::io_uring;
+};
+static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
+
+namespace detail {
+class ErrorHandler;
+struct TimerCallback;
+}  // namespace detail
+
+/// A callback that was queued by `call_soon`. Copyable; dropping it does not cancel.
+class Handle {
+public:
+  Handle() noexcept = default;
+  /// The callback will not run, unless it did already. Idempotent.
+  void cancel() noexcept;
+  bool cancelled() const noexcept;
+
+  Handle(const Handle& other) noexcept;
+  Handle(Handle&& other) noexcept : callback_(std::exchange(other.callback_, nullptr)) {}
+  Handle& operator=(Handle other) noexcept {
+    std::swap(callback_, other.callback_);
+    return *this;
+  }
+  ~Handle();
+
+protected:
+  friend class Loop;
+  explicit Handle(detail::Callback* callback) noexcept;
+  detail::Callback* callback_ = nullptr;
+};
+
+/// A callback that was queued by `call_later` or `call_at`.
+class TimerHandle : public Handle {
+public:
+  TimerHandle() noexcept = default;
+  /// The time it is due. Errors: `std::logic_error` for an empty handle.
+  time_point when() const;
+
+private:
+  friend class Loop;
+  using Handle::Handle;
+};
+
+/// The event loop. Made by `run` or `Runner`; found by `get_running_loop()`.
+///
+/// Callbacks and task steps run in the order in which they were queued; one iteration runs those that were
+/// ready when it began. An exception that leaves a callback goes to the exception handler.
+/// Threads: loop thread, except `call_soon_threadsafe`.
+class Loop final : private detail::LoopCore {
+public:
+  explicit Loop(const RunOptions& options = {});
+  ~Loop();
+
+  /// Queues `f()` for the next iteration.
+  template <std::invocable F>
+  Handle call_soon(F&& f) {
+    return queue(make_callback(std::forward<F>(f)));
+  }
+  /// Queues `f()` for `delay` from now; a delay of zero or less is due at once. Equal times run in order.
+  template <std::invocable F, class Rep, class Period>
+  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F&& f) {
+    return call_at(detail::saturating_add(time(), detail::to_nanoseconds(delay)), std::forward<F>(f));
+  }
+  template <std::invocable F>
+  TimerHandle call_at(time_point when, F&& f) {
+    return queue_at(when, make_callback(std::forward<F>(f)));
+  }
+  /// Queues `f()` from any thread and wakes the loop.
+  /// Errors: `std::logic_error` once the loop is closed.
+  template <std::invocable F>
+  void call_soon_threadsafe(F&& f) {
+    queue_threadsafe(make_callback(std::forward<F>(f)));
+  }
+
+  /// The loop's clock.
+  time_point time() const noexcept;
+  /// Ends the loop after this iteration; what waited stays unfinished: `run` then throws `std::logic_error`.
+  void stop() noexcept;
+  bool is_running() const noexcept;
+
+  template <class T = void>
+  Future<T> create_future() {
+    return detail::HandleAccess::make<Future<T>>(states->make_future());
+  }
+
+  /// `handler(const ErrorContext&)` takes what nobody else can; null brings the default back, which prints to
+  /// stderr. An exception it throws is printed, and the loop goes on.
+  template <class F>
+    requires std::invocable<F&, const ErrorContext&>
+  void set_exception_handler(F handler);
+  void set_exception_handler(std::nullptr_t) noexcept;
+  void call_exception_handler(const ErrorContext& context) noexcept;
+
+  void set_debug(bool on) noexcept { debug = on; }
+  bool get_debug() const noexcept { return debug; }
+  Metrics metrics() const noexcept;
+
+private:
+  friend struct detail::LoopCore;
+  friend class Runner;
+
+  template <class F>
+  detail::Callback* make_callback(F&& f) {
+    return new detail::CallbackOf<std::decay_t<F>>(std::forward<F>(f));
+  }
+  Handle queue(detail::Callback* callback) noexcept;
+  TimerHandle queue_at(time_point when, detail::Callback* callback);
+  void queue_threadsafe(detail::Callback* callback);
+  void set_handler(detail::ErrorHandler* handler) noexcept;
+
+  // One turn of the loop, in call order; runtime/README.md tells it as a list.
+  void turn() noexcept;
+  void poll_kernel() noexcept;
+  std::chrono::nanoseconds time_to_wait() noexcept;
+  void take_threadsafe_callbacks() noexcept;
+  void fire_timers() noexcept;
+  void run_ready() noexcept;
+  void shuffle(detail::Ready*& first) noexcept;
+  void run_callback(detail::Callback& callback) noexcept;
+
+  void run_until_done(const detail::FutureState& main);
+  void close() noexcept;
+};
+
+/// The loop that runs in this thread. Errors: `std::logic_error` ("no running event loop") outside of `run`.
+Loop& get_running_loop();
+
+namespace detail {
+
+class ErrorHandler {
+public:
+  virtual ~ErrorHandler() = default;
+  virtual void handle(const ErrorContext& context) = 0;
+};
+
+template <class F>
+class ErrorHandlerOf final : public ErrorHandler {
+public:
+  explicit ErrorHandlerOf(F function) : function_(std::move(function)) {}
+  void handle(const ErrorContext& context) override { function_(context); }
+
+private:
+  F function_;
+};
+
+}  // namespace detail
+
+template <class F>
+  requires std::invocable<F&, const ErrorContext&>
+void Loop::set_exception_handler(F handler) {
+  if constexpr (std::is_constructible_v<bool, const F&>) {
+    if (!static_cast<bool>(handler)) return set_exception_handler(nullptr);
+  }
+  set_handler(new detail::ErrorHandlerOf<F>(std::move(handler)));
+}
+
+}  // namespace coil

@@ -1,0 +1,79 @@
+#pragma once
+#include <chrono>
+#include <type_traits>
+#include <utility>
+
+#include <coil/clock.hpp>
+#include <coil/detail/operation.hpp>
+#include <coil/detail/timer_queue.hpp>
+
+namespace coil {
+
+namespace detail {
+
+/// Adds a timer to the running loop, due in `delay` or at once if that is not positive.
+void start_timer(TimedSuspension& timer, std::chrono::nanoseconds delay) noexcept;
+void start_timer_at(TimedSuspension& timer, time_point when) noexcept;
+/// Takes a timer out before its time. Harmless if it is in no queue.
+void stop_timer(TimedSuspension& timer) noexcept;
+
+/// Waits until a time; `Start` says from what.
+class SleepOperation : public Operation<SleepOperation, TimedSuspension> {
+public:
+  enum class From : unsigned char { now, epoch };
+  SleepOperation(std::chrono::nanoseconds delay, From from) noexcept : from_(from) { when_ = time_point(delay); }
+
+  bool await_ready() const noexcept { return false; }
+  void start() noexcept;
+  void await_resume() { throw_if_cancelled(); }
+
+private:
+  friend class Operation<SleepOperation, TimedSuspension>;
+  Abort abort() noexcept override;
+  From from_;
+};
+
+template <class T>
+class SleepOperationFor : public SleepOperation {
+public:
+  SleepOperationFor(std::chrono::nanoseconds delay, T result)
+      : SleepOperation(delay, From::now), result_(std::move(result)) {}
+  T await_resume() {
+    throw_if_cancelled();
+    return std::move(result_);
+  }
+
+private:
+  T result_;
+};
+
+class YieldOperation final : public Operation<YieldOperation> {
+public:
+  bool await_ready() const noexcept { return false; }
+  void start() noexcept { task_->make_ready(); }
+  void await_resume() { throw_if_cancelled(); }
+
+private:
+  Abort abort() noexcept override { return Abort::gone; }  // never parked: always ready
+};
+
+}  // namespace detail
+
+/// Suspends the task for `delay`, from the `co_await`. Zero or less yields exactly once.
+template <class Rep, class Period>
+[[nodiscard]] detail::SleepOperation sleep(std::chrono::duration<Rep, Period> delay) noexcept {
+  return {detail::to_nanoseconds(delay), detail::SleepOperation::From::now};
+}
+/// The same, and gives `result`.
+template <class Rep, class Period, class T>
+[[nodiscard]] detail::SleepOperationFor<std::decay_t<T>> sleep(std::chrono::duration<Rep, Period> delay, T&& result) {
+  return {detail::to_nanoseconds(delay), std::forward<T>(result)};
+}
+/// Suspends the task until `when` on the loop's clock; yields once if that is past.
+[[nodiscard]] inline detail::SleepOperation sleep_until(time_point when) noexcept {
+  return {when.time_since_epoch(), detail::SleepOperation::From::epoch};
+}
+/// Lets everything else that is ready run first.
+[[nodiscard]] inline detail::YieldOperation yield() noexcept { return {}; }
+
+}  // namespace coil

@@ -1,0 +1,101 @@
+#include <coil/detail/child.hpp>
+
+#include <coil/detail/check.hpp>
+#include <coil/gather.hpp>
+
+namespace coil::detail {
+
+Child::~Child() {
+  if (word_ == 0) return;
+  if ((word_ & unstarted) != 0)
+    std::coroutine_handle<>::from_address(reinterpret_cast<void*>(word_ & ~flags)).destroy();
+  else
+    state().unref();
+}
+
+void Child::start(LoopCore& core) {
+  if ((word_ & unstarted) == 0) return;
+  const auto coroutine = std::coroutine_handle<>::from_address(reinterpret_cast<void*>(word_ & ~flags));
+  TaskState& task = start_task(core, coroutine, {}, {});
+  task.ref();
+  word_ = reinterpret_cast<std::uintptr_t>(static_cast<FutureState*>(&task)) | from_coroutine;
+}
+
+void Child::wake(FutureState*) noexcept { static_cast<MultiWait*>(task_->waiting_on)->child_woken(*this); }
+
+void start_all(std::span<Child> children) {
+  LoopCore& core = running_loop();
+  for (Child& child : children) child.start(core);
+}
+
+// ---- MultiWait -------------------------------------------------------------------------------------------
+
+void MultiWait::hook_all() noexcept {
+  left_ = children_.size();
+  for (Child& child : children_) {
+    child.task_ = task_;
+    if (!child.state().done()) child.state().waiters.push_back(child);
+  }
+  for (Child& child : children_)
+    if (child.next_ == nullptr) child_woken(child);
+}
+
+void MultiWait::child_woken(Child& child) noexcept {
+  if (ended_) return;
+  --left_;
+  if (child_done(child)) end();
+}
+
+void MultiWait::end() noexcept {
+  ended_ = true;
+  for (Child& child : children_)
+    if (child.next_ != nullptr) child.state().waiters.remove(child);
+  // asyncio needs two steps from the end of a child to the awaiting task: the callback that ends the gathering
+  // future, then the task's own. Taking as many keeps the order of events the same.
+  this_loop->loop().call_soon([task = task_] { task->make_ready(); });
+}
+
+// ---- GatherOperation -------------------------------------------------------------------------------------
+
+void GatherOperation::start() noexcept {
+  for (const Child& child : children_) owned_left_ += child.owned();
+  hook_all();
+}
+
+bool GatherOperation::child_done(Child& child) noexcept {
+  owned_left_ -= child.owned();
+  FutureState& state = child.state();
+  if (state.phase != Phase::value) {
+    state.set(Ready::retrieved);
+    if (!collect_ && failure_ == nullptr) {
+      failure_ = &state;
+      if (!cancel_requested_) cancel_owned();
+    }
+  }
+  if (left_ == 0) return true;
+  return failure_ != nullptr && owned_left_ == 0 && !cancel_requested_;
+}
+
+void GatherOperation::cancel_owned() noexcept {
+  for (Child& child : children_)
+    if (child.owned()) child.state().cancel({});
+}
+
+Abort GatherOperation::abort() noexcept {
+  if (left_ == 0) {  // it ends by itself on the next step
+    task_->set(Ready::must_cancel);
+    return Abort::answer_coming;
+  }
+  cancel_requested_ = true;
+  const Extras* more = task_->extras_if_any();
+  for (Child& child : children_) child.state().cancel(more == nullptr ? std::string_view() : std::string_view(more->message));
+  return Abort::answer_coming;
+}
+
+void GatherOperation::await_resume() {
+  throw_if_cancelled();
+  if (failure_ != nullptr) failure_->throw_unless_value();
+  if (cancel_requested_) task_->throw_cancelled();
+}
+
+}  // namespace coil::detail

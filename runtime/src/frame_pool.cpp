@@ -1,0 +1,180 @@
+#include <coil/detail/frame_pool.hpp>
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
+
+#include <coil/detail/check.hpp>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define COIL_PLAIN_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COIL_PLAIN_MALLOC 1
+#endif
+#endif
+#ifndef COIL_PLAIN_MALLOC
+#define COIL_PLAIN_MALLOC 0
+#endif
+
+namespace coil::detail {
+
+/// Stands at the start of each slab; found from any block by masking its address.
+struct FramePool::Slab {
+  Slab* next;
+  std::atomic<FramePool*> owner;  // other threads may ask whether a block is theirs
+  std::size_t carved = 0;         // blocks handed out of this slab so far
+  std::size_t free = 0;           // used by trim() only
+};
+
+namespace {
+
+constexpr std::size_t header_size = 64;
+
+// What threads that ended left behind. Leaked on purpose: other threads may still end after main.
+struct Orphans {
+  std::mutex mutex;
+  FramePool* first = nullptr;
+};
+Orphans& orphans() {
+  static auto* instance = new Orphans;
+  return *instance;
+}
+
+void* map_aligned(std::size_t size) {
+  void* raw = ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (raw == MAP_FAILED) throw std::bad_alloc();
+  const auto start = reinterpret_cast<std::uintptr_t>(raw);
+  const std::uintptr_t aligned = (start + size - 1) & ~(size - 1);
+  if (aligned != start) ::munmap(raw, aligned - start);
+  const std::uintptr_t end = start + 2 * size;
+  if (end != aligned + size) ::munmap(reinterpret_cast<void*>(aligned + size), end - aligned - size);
+  return reinterpret_cast<void*>(aligned);
+}
+
+}  // namespace
+
+/// Hands the pool of a thread that ends to the orphans, as its blocks may still be in use elsewhere.
+struct FramePool::ThreadEnd {
+  FramePool* pool = nullptr;
+  ~ThreadEnd() {
+    if (pool == nullptr) return;
+    pool->trim();
+    if (pool->slabs_ == nullptr) return;
+    for (Slab* slab = pool->slabs_; slab != nullptr; slab = slab->next) slab->owner = nullptr;
+    auto* kept = new (std::nothrow) FramePool(*pool);
+    *pool = FramePool();
+    if (kept == nullptr) return;
+    const std::lock_guard lock(orphans().mutex);
+    kept->carve_end_ = reinterpret_cast<char*>(orphans().first);  // the rest of the newest slab is given up
+    orphans().first = kept;
+  }
+};
+
+void FramePool::start() noexcept {
+  static thread_local ThreadEnd thread_end;
+  thread_end.pool = this;
+  classes_in_use_ = class_count;
+}
+
+void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
+  if (COIL_PLAIN_MALLOC || index >= class_count) {
+    void* memory = ::operator new(size);
+    ++live_;
+    return memory;
+  }
+  if (classes_in_use_ == 0) start();
+  const std::size_t bytes = class_size(index);
+  if (static_cast<std::size_t>(carve_end_ - carve_) < bytes) {
+    add_slab();
+    if (Block* block = free_[index]) {  // adopted from a thread that ended
+      free_[index] = block->next;
+      ++live_;
+      return block;
+    }
+  }
+  void* memory = carve_;
+  carve_ += bytes;
+  auto* slab = reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(memory) & ~(slab_size - 1));
+  ++slab->carved;
+  peak_ = std::max(peak_, ++live_);
+  return memory;
+}
+
+void FramePool::deallocate_slowly(void* memory, std::size_t size, std::size_t index) noexcept {
+  if (COIL_PLAIN_MALLOC || index >= class_count) {
+    --live_;
+    ::operator delete(memory);
+    return;
+  }
+  start();
+  deallocate(memory, size);
+}
+
+void FramePool::add_slab() {
+  {
+    const std::lock_guard lock(orphans().mutex);
+    if (FramePool* adopted = orphans().first) {
+      orphans().first = reinterpret_cast<FramePool*>(adopted->carve_end_);
+      for (std::size_t index = 0; index < class_count; ++index) {
+        while (Block* block = adopted->free_[index]) {
+          adopted->free_[index] = block->next;
+          block->next = free_[index];
+          free_[index] = block;
+        }
+      }
+      while (Slab* slab = adopted->slabs_) {
+        adopted->slabs_ = slab->next;
+        slab->next = slabs_;
+        slab->owner = this;
+        slabs_ = slab;
+        ++slab_count_;
+      }
+      delete adopted;
+    }
+  }
+  auto* slab = new (map_aligned(slab_size)) Slab{slabs_, this};
+  slabs_ = slab;
+  ++slab_count_;
+  carve_ = reinterpret_cast<char*>(slab) + header_size;
+  carve_end_ = reinterpret_cast<char*>(slab) + slab_size;
+}
+
+void FramePool::trim() noexcept {
+  peak_ = live_;
+  if (slabs_ == nullptr) return;
+  const auto slab_of = [](void* block) {
+    return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(slab_size - 1));
+  };
+  const auto is_ours = [&](const Slab* slab) { return slab->owner.load(std::memory_order_relaxed) == this; };
+  for (Slab* slab = slabs_; slab != nullptr; slab = slab->next) slab->free = 0;
+  for (Block* list : free_)
+    for (Block* block = list; block != nullptr; block = block->next)
+      if (Slab* slab = slab_of(block); is_ours(slab)) ++slab->free;
+  for (Block*& list : free_) {
+    Block** link = &list;
+    while (Block* block = *link) {
+      const Slab* slab = slab_of(block);
+      if (is_ours(slab) && slab->free == slab->carved)
+        *link = block->next;
+      else
+        link = &block->next;
+    }
+  }
+  Slab** link = &slabs_;
+  while (Slab* slab = *link) {
+    if (slab->free != slab->carved) {
+      link = &slab->next;
+      continue;
+    }
+    *link = slab->next;
+    if (carve_end_ == reinterpret_cast<char*>(slab) + slab_size) carve_ = carve_end_ = nullptr;
+    --slab_count_;
+    ::munmap(slab, slab_size);
+  }
+}
+
+}  // namespace coil::detail

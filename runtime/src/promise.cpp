@@ -1,0 +1,74 @@
+#include <coil/detail/promise.hpp>
+
+#include <typeinfo>
+
+#include <cxxabi.h>
+
+#include <coil/coro.hpp>
+#include <coil/error.hpp>
+
+#include "exception_trace.hpp"
+
+namespace coil::detail {
+
+namespace {
+
+/// The way of the exception that was last seen leaving a coroutine of this thread.
+struct Trace {
+  const void* exception = nullptr;  // identity only: the object may be gone
+  bool goes_on = false;             // it was just handed to the awaiting coroutine
+  std::vector<std::source_location> awaits;
+};
+thread_local Trace trace;
+
+const void* identity(const std::exception_ptr& exception) noexcept {
+  const void* address = nullptr;
+  static_assert(sizeof address == sizeof exception);
+  __builtin_memcpy(&address, &exception, sizeof address);
+  return address;
+}
+
+void note_leaving(const std::exception_ptr& exception, const std::source_location& where) noexcept {
+  if (trace.exception != identity(exception) || !trace.goes_on) {
+    trace.awaits.clear();
+    trace.exception = identity(exception);
+  }
+  trace.goes_on = false;
+  constexpr std::size_t awaits_max = 256;
+  if (trace.awaits.size() < awaits_max) trace.awaits.push_back(where);
+}
+
+bool is_cancellation() noexcept {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  return type != nullptr && *type == typeid(CancelledError);
+}
+
+}  // namespace
+
+void PromiseBase::unhandled_exception() noexcept {
+  std::exception_ptr exception;
+  if (!is_cancellation()) {
+    exception = std::current_exception();
+    note_leaving(exception, where_);
+  }
+  if (receiver_.is_task())
+    receiver_.task().store_current_exception();
+  else
+    receiver_.slot().error = exception ? std::move(exception) : std::current_exception();
+}
+
+void note_rethrow(const std::exception_ptr& exception) noexcept {
+  if (trace.exception == identity(exception)) trace.goes_on = true;
+}
+
+void resume_trace(const std::exception_ptr& exception, const std::vector<std::source_location>& awaits) {
+  trace.exception = identity(exception);
+  trace.awaits = awaits;
+}
+
+const std::vector<std::source_location>& trace_of(const std::exception_ptr& exception) noexcept {
+  static const std::vector<std::source_location> none;
+  return exception && trace.exception == identity(exception) ? trace.awaits : none;
+}
+
+}  // namespace coil::detail

@@ -1,0 +1,107 @@
+#include "report.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include <coil/coro.hpp>
+#include <coil/exception_group.hpp>
+#include <coil/loop.hpp>
+#include <coil/scope.hpp>
+
+#include "exception_trace.hpp"
+#include "loop_parts.hpp"
+#include "symbol.hpp"
+
+namespace coil {
+
+namespace {
+
+void print(const ErrorContext& context) noexcept {
+  try {
+    std::string text = "coil: " + context.message + "\n";
+    if (context.task) text += fmt::format("  task '{}' created at {}\n", context.task->name(), detail::describe(context.where));
+    if (context.exception) text += "  " + format_exception(context.exception);
+    std::fputs(text.c_str(), stderr);
+  } catch (...) {
+    std::fputs("coil: an error could not be reported for want of memory\n", stderr);
+  }
+}
+
+}  // namespace
+
+void Loop::set_handler(detail::ErrorHandler* handler) noexcept { parts->handler.reset(handler); }
+void Loop::set_exception_handler(std::nullptr_t) noexcept { parts->handler.reset(); }
+
+void Loop::call_exception_handler(const ErrorContext& error) noexcept {
+  if (parts->handler == nullptr) return print(error);
+  try {
+    parts->handler->handle(error);
+  } catch (...) {
+    print({.message = "the exception handler threw while it was told: " + error.message,
+           .exception = std::current_exception()});
+  }
+}
+
+namespace detail {
+
+namespace {
+
+void report(LoopCore* core, const ErrorContext& error) noexcept {
+  if (core != nullptr)
+    core->loop().call_exception_handler(error);
+  else
+    print(error);
+}
+
+ErrorContext about(TaskState& task, std::string message, std::exception_ptr exception) {
+  return {.message = std::move(message),
+          .exception = std::move(exception),
+          .task = HandleAccess::make<TaskRef>(&task),
+          .where = task.created_at};
+}
+
+}  // namespace
+
+void report_never_retrieved(FutureState& state) noexcept {
+  LoopCore* core = StatePool::of(state).core();
+  if (state.has(Ready::is_task)) {
+    auto& task = static_cast<TaskState&>(state);
+    if (Extras* more = task.extras_if_any()) resume_trace(task.error, more->trace);
+    report(core, about(task, "Task exception was never retrieved", state.error));
+  } else {
+    report(core, {.message = "Future exception was never retrieved", .exception = state.error});
+  }
+}
+
+void report_callback_failed(Loop& loop, std::exception_ptr exception) noexcept {
+  loop.call_exception_handler({.message = "Exception in callback", .exception = std::move(exception)});
+}
+
+void report_at_shutdown(TaskState& task, std::exception_ptr exception) noexcept {
+  if (Extras* more = task.extras_if_any()) resume_trace(exception, more->trace);
+  report(StatePool::of(task).core(),
+         about(task, "unhandled exception during coil::run() shutdown", std::move(exception)));
+}
+
+void report_replaced(const std::exception_ptr& body_error) noexcept {
+  report(this_loop, {.message = "this exception was replaced by one of the cleanup after it", .exception = body_error});
+}
+
+void report_slow(Loop& loop, TaskState* task, std::chrono::nanoseconds took) noexcept {
+  const double seconds = static_cast<double>(took.count()) / 1e9;
+  if (task == nullptr) return loop.call_exception_handler({.message = fmt::format("Executing a callback took {:.3f} s", seconds)});
+  std::string place;
+  if (!task->done() && task->resume) place = ", now at " + describe(promise_at(task->resume).where_);
+  loop.call_exception_handler(
+      about(*task, fmt::format("Executing task '{}' took {:.3f} s{}", task->name(), seconds, place), nullptr));
+}
+
+void report_never_awaited(const PromiseBase& promise) noexcept {
+  report(this_loop, {.message = fmt::format("coroutine '{}' ({}:{}) was never awaited", function_name(promise.where_),
+                                            promise.where_.file_name(), promise.where_.line()),
+                     .where = promise.where_});
+}
+
+}  // namespace detail
+}  // namespace coil

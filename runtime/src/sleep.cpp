@@ -1,0 +1,34 @@
+#include <coil/sleep.hpp>
+
+#include "loop_parts.hpp"
+
+namespace coil::detail {
+
+void start_timer(TimedSuspension& timer, std::chrono::nanoseconds delay) noexcept {
+  LoopParts& parts = parts_of(*this_loop);
+  parts.timers.add(timer, saturating_add(parts.now(), delay));
+}
+
+void start_timer_at(TimedSuspension& timer, time_point when) noexcept { parts_of(*this_loop).timers.add(timer, when); }
+
+void stop_timer(TimedSuspension& timer) noexcept {
+  if (timer.queued()) parts_of(*this_loop).timers.remove(timer);
+}
+
+void SleepOperation::start() noexcept {
+  const std::chrono::nanoseconds time = when_.time_since_epoch();
+  if (from_ == From::epoch) {
+    start_timer_at(*this, when_);
+  } else if (time.count() > 0) {
+    start_timer(*this, time);
+  } else {
+    task_->make_ready();
+  }
+}
+
+Abort SleepOperation::abort() noexcept {
+  parts_of(*this_loop).timers.remove(*this);
+  return Abort::gone;
+}
+
+}  // namespace coil::detail

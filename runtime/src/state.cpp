@@ -1,0 +1,205 @@
+#include <coil/detail/state.hpp>
+
+#include <coil/detail/check.hpp>
+#include <coil/detail/loop_core.hpp>
+#include <coil/detail/promise.hpp>
+#include <coil/detail/state_ref.hpp>
+#include <coil/error.hpp>
+#include <cxxabi.h>
+
+#include "exception_trace.hpp"
+#include "report.hpp"
+
+namespace coil::detail {
+
+// ---- FutureState -----------------------------------------------------------------------------------------
+
+void FutureState::finish(Phase final) noexcept {
+  check(!done(), "a future finishes once");
+  phase = final;
+  while (Suspension* waiter = waiters.pop_front()) waiter->wake(this);
+}
+
+void FutureState::finish_with_error(std::exception_ptr exception) noexcept {
+  ::new (static_cast<void*>(&error)) std::exception_ptr(std::move(exception));
+  finish(Phase::error);
+}
+
+bool FutureState::cancel(std::string_view why) noexcept {
+  if (has(is_task)) return static_cast<TaskState*>(this)->cancel(why);
+  if (done()) return false;
+  if (!why.empty()) extras().message = why;
+  finish(Phase::cancelled);
+  return true;
+}
+
+void FutureState::throw_unless_value() {
+  switch (phase) {
+    case Phase::value:
+      return;
+    case Phase::error:
+      set(retrieved);
+      if (Extras* more = extras_if_any()) resume_trace(error, more->trace);
+      note_rethrow(error);
+      std::rethrow_exception(error);
+    case Phase::cancelled: {
+      Extras* more = extras_if_any();
+      throw CancelledError(more == nullptr ? std::string() : more->message);
+    }
+    default:
+      throw InvalidStateError(has(is_task) ? "coil: the task is not done yet" : "coil: the future is not done yet");
+  }
+}
+
+std::exception_ptr FutureState::take_exception() noexcept {
+  if (phase == Phase::error) {
+    set(retrieved);
+    return error;
+  }
+  if (phase != Phase::cancelled) return nullptr;
+  Extras* more = extras_if_any();
+  return std::make_exception_ptr(CancelledError(more == nullptr ? std::string() : more->message));
+}
+
+Extras& FutureState::extras() {
+  Extras* more = extras_if_any();
+  if (more == nullptr) {
+    more = new Extras;
+    more->number = extras_or_number >> 1;
+    extras_or_number = reinterpret_cast<std::uintptr_t>(more);
+  }
+  return *more;
+}
+
+void FutureState::dispose() noexcept {
+  check(!has(is_task) || done(), "the loop holds a task until it is done");
+  if (phase == Phase::error && !has(retrieved)) {
+    ++refs;  // the handler may look at it, and keep it
+    set(retrieved);
+    report_never_retrieved(*this);
+    if (--refs != 0) return;
+  }
+  // Nobody can set this future any more: whoever hung on it without holding it goes.
+  while (Suspension* hook = waiters.pop_front()) hook->abort();
+  if (phase == Phase::error)
+    error.~exception_ptr();
+  else if (destroy_value != nullptr)
+    destroy_value(*this);
+  else if (has(boxed))
+    check(false, "a boxed value knows how to be destroyed");
+  if (Extras* more = extras_if_any()) {
+    release(more->context);
+    delete more;
+  }
+  StatePool::of(*this).release(this);
+}
+
+// ---- TaskState -------------------------------------------------------------------------------------------
+
+bool TaskState::cancel(std::string_view why) noexcept {
+  if (done() || has(returned)) return false;
+  if (cancels != UINT16_MAX) ++cancels;
+  if (!has(must_cancel | throw_cancel)) {
+    if (!why.empty() || extras_if_any() != nullptr) extras().message = why;
+    if (phase == Phase::waiting)
+      abort_wait(*this);
+    else
+      set(must_cancel);
+  }
+  return true;
+}
+
+int TaskState::uncancel() noexcept {
+  if (cancels != 0 && --cancels == 0) unset(must_cancel);
+  return cancels;
+}
+
+void abort_wait(TaskState& task) noexcept {
+  task.unset(Ready::must_cancel);
+  if (task.waiting_on->abort() == Abort::gone) {
+    task.set(Ready::throw_cancel);
+    task.make_ready();
+  }
+}
+
+void TaskState::throw_cancelled() {
+  unset(must_cancel | throw_cancel);
+  const Extras* more = extras_if_any();
+  throw CancelledError(more == nullptr ? std::string() : more->message);
+}
+
+void TaskState::store_current_exception() noexcept {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  if (type != nullptr && *type == typeid(CancelledError)) {
+    try {
+      throw;
+    } catch (const CancelledError& cancelled) {
+      if (!cancelled.message().empty() || extras_if_any() != nullptr) extras().message = cancelled.message();
+    }
+    phase = Phase::cancelled;
+    return;
+  }
+  phase = Phase::error;
+  ::new (static_cast<void*>(&error)) std::exception_ptr(std::current_exception());
+  if (const auto& trace = trace_of(error); !trace.empty()) extras().trace = trace;
+}
+
+const std::string& TaskState::name() {
+  Extras& more = extras();
+  if (more.name.empty()) more.name = "Task-" + std::to_string(more.number);
+  return more.name;
+}
+
+// ---- Suspension ------------------------------------------------------------------------------------------
+
+void Suspension::wake(FutureState*) noexcept {
+  check(task_->phase == Phase::waiting && task_->waiting_on == this, "only the wait that a task is in wakes it");
+  task_->make_ready();
+}
+
+void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept {
+  const Extras* more = waiter.extras_if_any();
+  awaited.cancel(more == nullptr ? std::string_view() : std::string_view(more->message));
+}
+
+// ---- Handles ---------------------------------------------------------------------------------------------
+
+FutureState* checked_state(FutureState* state, const char* call) {
+  if (state == nullptr)
+    throw std::logic_error("coil: " + std::string(call) + "() of an empty Task or Future; make one with create_task() or create_future()");
+  return state;
+}
+
+FutureState& checked_pending(FutureState* state, const char* call) {
+  if (checked_state(state, call)->done())
+    throw InvalidStateError("coil: Future::" + std::string(call) + "(): the future is already done");
+  return *state;
+}
+
+std::exception_ptr exception_of(FutureState* state) {
+  if (!state->done() || state->phase == Phase::cancelled) state->throw_unless_value();
+  return state->take_exception();
+}
+
+void DoneCallback::wake(FutureState* source) noexcept {
+  source->core().push_ready(*callback_);
+  delete this;
+}
+
+Abort DoneCallback::abort() noexcept {
+  callback_->unref();
+  delete this;
+  return Abort::gone;
+}
+
+void add_done_callback(FutureState& state, Callback* callback) {
+  callback->prepare(this_loop == nullptr ? nullptr : this_loop->context);
+  if (!state.done())
+    state.waiters.push_back(*new DoneCallback(callback));
+  else if (LoopCore* core = StatePool::of(state).core())
+    core->push_ready(*callback);
+  else
+    callback->unref();  // the loop is closed: nothing runs there any more
+}
+
+}  // namespace coil::detail

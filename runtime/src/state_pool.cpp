@@ -1,0 +1,63 @@
+#include <new>
+
+#include <coil/detail/state.hpp>
+
+namespace coil::detail {
+
+// A chunk is aligned to its size, so that a state finds its pool by masking its own address.
+void* StatePool::carve() {
+  if (chunks_ == nullptr || (chunks_->carved + 1) * sizeof(TaskState) + sizeof(TaskState) > chunk_size) {
+    static_assert(sizeof(Chunk) <= sizeof(TaskState));
+    void* memory = ::operator new(chunk_size, std::align_val_t(chunk_size));
+    chunks_ = ::new (memory) Chunk{this, chunks_, 0, 0};
+  }
+  ++chunks_->carved;
+  return reinterpret_cast<char*>(chunks_) + chunks_->carved * sizeof(TaskState);
+}
+
+void StatePool::release(FutureState* state) noexcept {
+  state->~FutureState();
+  state->phase = Phase::free;
+  state->next = free_;
+  free_ = state;
+  if (--live_ == 0 && core_ == nullptr) delete this;
+}
+
+void StatePool::orphan() noexcept {
+  core_ = nullptr;
+  if (live_ == 0) delete this;
+}
+
+void StatePool::trim() noexcept {
+  const auto chunk_of = [](Ready* state) {
+    return reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(state) & ~(chunk_size - 1));
+  };
+  for (Chunk* chunk = chunks_; chunk != nullptr; chunk = chunk->next) chunk->free = 0;
+  for (Ready* state = free_; state != nullptr; state = state->next) ++chunk_of(state)->free;
+  Ready** link = &free_;
+  while (Ready* state = *link) {
+    if (chunk_of(state)->free == chunk_of(state)->carved)
+      *link = state->next;
+    else
+      link = &state->next;
+  }
+  Chunk** chunk_link = &chunks_;
+  while (Chunk* chunk = *chunk_link) {
+    if (chunk->free != chunk->carved) {
+      chunk_link = &chunk->next;
+      continue;
+    }
+    *chunk_link = chunk->next;
+    ::operator delete(chunk, std::align_val_t(chunk_size));
+  }
+}
+
+StatePool::~StatePool() {
+  for (Chunk* chunk = chunks_; chunk != nullptr;) {
+    Chunk* next = chunk->next;
+    ::operator delete(chunk, std::align_val_t(chunk_size));
+    chunk = next;
+  }
+}
+
+}  // namespace coil::detail

@@ -1,0 +1,58 @@
+#include <coil/timeout.hpp>
+
+namespace coil {
+
+Timeout::Timeout(std::optional<time_point> when)
+    : cancelling_before_(0), task_(current_task()), when_(when) {
+  cancelling_before_ = task_.cancelling();
+  if (when_) timer_ = get_running_loop().call_at(*when_, [this] { expire(); });
+}
+
+Timeout::~Timeout() { timer_.cancel(); }
+
+void Timeout::reschedule(std::optional<time_point> when) {
+  if (state_ != State::entered)
+    detail::throw_logic_error("coil: Timeout::reschedule() after the deadline expired or the body ended");
+  timer_.cancel();
+  when_ = when;
+  if (when_) timer_ = get_running_loop().call_at(*when_, [this] { expire(); });
+}
+
+void Timeout::expire() noexcept {
+  state_ = State::expiring;
+  task_.cancel();
+}
+
+bool Timeout::leave(bool body_was_cancelled) noexcept {
+  timer_.cancel();
+  if (state_ != State::expiring) {
+    if (state_ == State::entered) state_ = State::left;
+    return false;
+  }
+  state_ = State::expired;
+  return task_.uncancel() <= cancelling_before_ && body_was_cancelled;
+}
+
+namespace detail {
+
+std::optional<time_point> Deadline::resolve() const {
+  switch (kind) {
+    case Kind::never:
+      return std::nullopt;
+    case Kind::after:
+      return saturating_add(get_running_loop().time(), delay);
+    case Kind::at:
+      break;
+  }
+  return when;
+}
+
+// Cancels what is awaited and waits for it, whatever it answers.
+Coro<void> end_expired(Child child) {
+  child.state().cancel({});
+  const std::span<Child> all(&child, 1);
+  co_await GatherOperation(all, true);
+}
+
+}  // namespace detail
+}  // namespace coil

@@ -1,0 +1,257 @@
+#include "uring_ring.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+#include <coil/detail/check.hpp>
+
+#include "ring_error.hpp"
+
+namespace coil::detail {
+
+namespace {
+
+#ifdef NDEBUG
+constexpr bool checks_generations = false;
+#else
+constexpr bool checks_generations = true;
+#endif
+
+constexpr std::uint64_t cancel_tag = 1;  // never an address, never a generation's
+constexpr unsigned entries_min = 64;
+
+// Enough for slow files beside fast ones; the kernel's own limits are 4 per CPU, and tens of thousands for
+// what may block for ever.
+constexpr unsigned bounded_workers_max = 32;
+constexpr unsigned unbounded_workers_max = 256;
+
+}  // namespace
+
+UringRing::UringRing(unsigned entries) { set_up(std::clamp(entries, 1U, 32768U)); }
+
+UringRing::~UringRing() {
+  check(idle(), "the ring is closed with nothing in the kernel");
+  io_uring_queue_exit(&ring_);
+}
+
+// Older kernels know fewer of the flags and answer EINVAL; a user without locked memory left gets ENOMEM.
+void UringRing::set_up(unsigned entries) {
+  constexpr unsigned always = IORING_SETUP_CLAMP;
+  constexpr unsigned flag_sets[] = {
+      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+          IORING_SETUP_TASKRUN_FLAG,                                                                   // 6.1
+      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,        // 5.19
+      always,
+  };
+  int error = 0;
+  for (const unsigned flags : flag_sets) {
+    for (unsigned size = entries;; size /= 2) {
+      io_uring_params params{};
+      params.flags = flags | IORING_SETUP_CQSIZE;
+      params.cq_entries = size * 4;
+      error = -io_uring_queue_init_params(size, &ring_, &params);
+      if (error != ENOMEM || size <= entries_min) break;
+    }
+    if (error != EINVAL) break;
+  }
+  if (error != 0) throw_ring_unavailable(error);
+  if ((ring_.features & IORING_FEAT_NODROP) == 0 || (ring_.features & IORING_FEAT_EXT_ARG) == 0) {
+    io_uring_queue_exit(&ring_);
+    throw_ring_unavailable(ENOSYS);
+  }
+  io_uring_register_ring_fd(&ring_);  // spares a look-up per call; not everywhere to be had
+}
+
+// ---- Submission ------------------------------------------------------------------------------------------
+
+void UringRing::submit(RingOperation& operation) noexcept {
+  count_in(operation);
+  if (operation.self_finishing() && !limits_workers_) {
+    limits_workers_ = true;
+    unsigned limits[] = {bounded_workers_max, unbounded_workers_max};
+    io_uring_register_iowq_max_workers(&ring_, limits);
+  }
+  if (!backlog_.empty() || !pass_on(operation)) {
+    operation.place_ = RingOperation::Place::backlog;
+    backlog_.push_back(operation);
+  }
+}
+
+void UringRing::cancel(RingOperation& operation) noexcept {
+  if (operation.place_ == RingOperation::Place::backlog) {
+    backlog_.remove(operation);
+    operation.place_ = RingOperation::Place::nowhere;
+    count_out(operation);
+    operation.complete(-ECANCELED, 0, false);
+    return;
+  }
+  check(operation.place_ == RingOperation::Place::kernel, "what is cancelled is in the kernel, and cancelled once");
+  if (!pass_on_cancel(operation)) {
+    operation.place_ = RingOperation::Place::kernel_and_cancel_backlog;
+    cancel_backlog_.push_back(operation);
+  }
+}
+
+bool UringRing::pass_on(RingOperation& operation) noexcept {
+  io_uring_sqe* sqe = next_sqe();
+  if (sqe == nullptr) return false;
+  operation.prepare(*sqe);
+  sqe->user_data = open_tag(operation);
+  operation.place_ = RingOperation::Place::kernel;
+  return true;
+}
+
+bool UringRing::pass_on_cancel(const RingOperation& operation) noexcept {
+  io_uring_sqe* sqe = next_sqe();
+  if (sqe == nullptr) return false;
+  io_uring_prep_cancel64(sqe, tag_of(operation), 0);
+  sqe->user_data = cancel_tag;
+  ++cancels_in_kernel_;
+  return true;
+}
+
+io_uring_sqe* UringRing::next_sqe() noexcept {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  if (sqe != nullptr) return sqe;
+  ++counters_.enters;
+  io_uring_submit(&ring_);  // an error leaves the queue full: the operation waits in the backlog
+  return io_uring_get_sqe(&ring_);
+}
+
+void UringRing::flush_backlogs() noexcept {
+  while (auto* operation = static_cast<RingOperation*>(cancel_backlog_.front())) {
+    if (!pass_on_cancel(*operation)) return;
+    cancel_backlog_.remove(*operation);
+    operation->place_ = RingOperation::Place::kernel;
+  }
+  while (auto* operation = static_cast<RingOperation*>(backlog_.front())) {
+    backlog_.remove(*operation);
+    if (pass_on(*operation)) continue;
+    backlog_.push_front(*operation);
+    return;
+  }
+}
+
+// ---- Completion ------------------------------------------------------------------------------------------
+
+bool UringRing::must_enter() const noexcept {
+  return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool UringRing::has_work() const noexcept {
+  return io_uring_sq_ready(&ring_) != 0 || io_uring_cq_ready(&ring_) != 0 || must_enter() || !backlog_.empty() ||
+         !cancel_backlog_.empty();
+}
+
+void UringRing::poll(std::chrono::nanoseconds timeout) noexcept {
+  flush_backlogs();
+  if (io_uring_cq_ready(&ring_) != 0) timeout = std::chrono::nanoseconds::zero();
+  if (timeout.count() != 0 || io_uring_sq_ready(&ring_) != 0 || must_enter()) enter(timeout);
+  drain();
+}
+
+void UringRing::enter(std::chrono::nanoseconds timeout) noexcept {
+  ++counters_.enters;
+  int result = 0;
+  if (timeout.count() == 0) {
+    result = io_uring_submit_and_get_events(&ring_);
+  } else if (timeout.count() < 0) {
+    result = io_uring_submit_and_wait(&ring_, 1);
+  } else {
+    __kernel_timespec limit{};
+    limit.tv_sec = timeout.count() / 1'000'000'000;
+    limit.tv_nsec = timeout.count() % 1'000'000'000;
+    io_uring_cqe* unused = nullptr;
+    result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr);
+  }
+  switch (result < 0 ? -result : 0) {
+    case 0:
+    case EINTR:   // a signal: a turn of the loop
+    case ETIME:   // the timeout
+    case EAGAIN:  // short of memory or of room for completions: reap, and try again on the next turn
+    case EBUSY:
+    case ENOMEM:
+      return;
+    case EBADR:
+      fail("the kernel had no memory for completions and dropped some (EBADR)", std::source_location::current());
+    default:
+      fail("io_uring_enter failed: the ring was used from another thread or closed",
+           std::source_location::current());
+  }
+}
+
+void UringRing::drain() noexcept {
+  io_uring_cqe* cqe = nullptr;
+  while (io_uring_cq_ready(&ring_) != 0) {
+    // One at a time, taken out before it is acted upon: acting may submit, and so enter the kernel.
+    if (io_uring_peek_cqe(&ring_, &cqe) != 0) break;
+    const std::uint64_t tag = cqe->user_data;
+    const std::int32_t result = cqe->res;
+    const std::uint32_t flags = cqe->flags;
+    io_uring_cq_advance(&ring_, 1);
+    if (tag == cancel_tag) {
+      check(cancels_in_kernel_ != 0, "every cancellation is answered once");
+      --cancels_in_kernel_;
+      continue;
+    }
+    const bool more = (flags & IORING_CQE_F_MORE) != 0;
+    RingOperation& operation = operation_of(tag, !more);
+    counters_.faults += result == -EFAULT;
+    if (!more) {
+      if (operation.place_ == RingOperation::Place::kernel_and_cancel_backlog) cancel_backlog_.remove(operation);
+      operation.place_ = RingOperation::Place::nowhere;
+      count_out(operation);
+    }
+    operation.complete(result, flags, more);
+  }
+}
+
+// ---- Which completion belongs to which operation ---------------------------------------------------------
+
+std::uint64_t UringRing::open_tag(RingOperation& operation) noexcept {
+  if constexpr (!checks_generations) return reinterpret_cast<std::uint64_t>(&operation);
+  if (free_tag_ == UINT32_MAX) {
+    tags_.push_back({nullptr, 0, UINT32_MAX});
+    free_tag_ = static_cast<std::uint32_t>(tags_.size() - 1);
+  }
+  operation.tag_ = free_tag_;
+  Tag& tag = tags_[free_tag_];
+  free_tag_ = tag.next_free;
+  tag.operation = &operation;
+  ++tag.generation;
+  return tag_of(operation);
+}
+
+std::uint64_t UringRing::tag_of(const RingOperation& operation) const noexcept {
+  if constexpr (!checks_generations) return reinterpret_cast<std::uint64_t>(&operation);
+  return std::uint64_t{tags_[operation.tag_].generation} << 32 | operation.tag_;
+}
+
+RingOperation& UringRing::operation_of(std::uint64_t tag, bool last) noexcept {
+  if constexpr (!checks_generations) return *reinterpret_cast<RingOperation*>(tag);
+  const auto index = static_cast<std::uint32_t>(tag);
+  check(index < tags_.size() && tags_[index].operation != nullptr && tags_[index].generation == tag >> 32,
+        "a completion came for an operation that is over");
+  RingOperation& operation = *tags_[index].operation;
+  if (last) {
+    tags_[index].operation = nullptr;
+    tags_[index].next_free = free_tag_;
+    free_tag_ = index;
+  }
+  return operation;
+}
+
+bool UringRing::supports(unsigned opcode) noexcept {
+  if (opcodes_ == 0) {
+    opcodes_ = 1;  // IORING_OP_NOP is in every kernel
+    if (io_uring_probe* probe = io_uring_get_probe_ring(&ring_)) {
+      for (unsigned op = 0; op < 64 && op <= probe->last_op; ++op)
+        if ((probe->ops[op].flags & IO_URING_OP_SUPPORTED) != 0) opcodes_ |= std::uint64_t{1} << op;
+      io_uring_free_probe(probe);
+    }
+  }
+  return opcode < 64 && (opcodes_ >> opcode & 1) != 0;
+}
+
+}  // namespace coil::detail

@@ -1,0 +1,57 @@
+#pragma once
+#include <liburing.h>
+
+#include <cstdint>
+#include <vector>
+
+#include <coil/detail/ring.hpp>
+
+namespace coil::detail {
+
+/// The real ring. Made in the thread that runs it (IORING_SETUP_SINGLE_ISSUER).
+class UringRing final : public Ring {
+public:
+  /// Errors: RingUnavailableError.
+  explicit UringRing(unsigned entries);
+  /// Nothing may be left in the kernel.
+  ~UringRing() override;
+
+  void submit(RingOperation& operation) noexcept override;
+  void cancel(RingOperation& operation) noexcept override;
+  void poll(std::chrono::nanoseconds timeout) noexcept override;
+  bool has_work() const noexcept override;
+  bool idle() const noexcept override { return Ring::idle() && cancels_in_kernel_ == 0; }
+  bool supports(unsigned opcode) noexcept override;
+
+private:
+  void set_up(unsigned entries);
+  io_uring_sqe* next_sqe() noexcept;
+  bool pass_on(RingOperation& operation) noexcept;
+  bool pass_on_cancel(const RingOperation& operation) noexcept;
+  void flush_backlogs() noexcept;
+  void enter(std::chrono::nanoseconds timeout) noexcept;
+  void drain() noexcept;
+  bool must_enter() const noexcept;
+
+  // With assertions on, an operation's user_data is a generation and an index into `tags_`, so that a
+  // completion for a dead operation is found out; without, it is its address.
+  struct Tag {
+    RingOperation* operation;
+    std::uint32_t generation;
+    std::uint32_t next_free;
+  };
+  std::uint64_t open_tag(RingOperation& operation) noexcept;
+  std::uint64_t tag_of(const RingOperation& operation) const noexcept;
+  RingOperation& operation_of(std::uint64_t tag, bool last) noexcept;
+
+  io_uring ring_{};
+  bool limits_workers_ = false;  // register_iowq_max_workers was called
+  std::uint64_t opcodes_ = 0;    // bit per IORING_OP_; 0: not asked yet
+  std::size_t cancels_in_kernel_ = 0;
+  WaitQueue backlog_;         // operations that found the submission queue full
+  WaitQueue cancel_backlog_;  // operations whose cancellation did
+  std::vector<Tag> tags_;
+  std::uint32_t free_tag_ = UINT32_MAX;
+};
+
+}  // namespace coil::detail
