@@ -17,7 +17,6 @@ void Child::start(LoopCore& core) {
   if ((word_ & unstarted) == 0) return;
   const auto coroutine = std::coroutine_handle<>::from_address(reinterpret_cast<void*>(word_ & ~flags));
   TaskState& task = start_task(core, coroutine, {}, {});
-  task.ref();
   word_ = reinterpret_cast<std::uintptr_t>(static_cast<FutureState*>(&task)) | from_coroutine;
 }
 

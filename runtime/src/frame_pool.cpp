@@ -7,7 +7,7 @@
 #include <mutex>
 #include <new>
 
-#include <coil/detail/check.hpp>
+#include "map_aligned.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define COIL_PLAIN_MALLOC 1
@@ -44,6 +44,8 @@ Orphans& orphans() {
   return *instance;
 }
 
+}  // namespace
+
 void* map_aligned(std::size_t size) {
   void* raw = ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) throw std::bad_alloc();
@@ -54,8 +56,6 @@ void* map_aligned(std::size_t size) {
   if (end != aligned + size) ::munmap(reinterpret_cast<void*>(aligned + size), end - aligned - size);
   return reinterpret_cast<void*>(aligned);
 }
-
-}  // namespace
 
 /// Hands the pool of a thread that ends to the orphans, as its blocks may still be in use elsewhere.
 struct FramePool::ThreadEnd {

@@ -64,7 +64,7 @@ ErrorContext about(TaskState& task, std::string message, std::exception_ptr exce
 }  // namespace
 
 void report_never_retrieved(FutureState& state) noexcept {
-  LoopCore* core = StatePool::of(state).core();
+  LoopCore* core = StatePool::core_of(state);
   if (state.has(Ready::is_task)) {
     auto& task = static_cast<TaskState&>(state);
     if (Extras* more = task.extras_if_any()) resume_trace(task.error, more->trace);
@@ -80,7 +80,7 @@ void report_callback_failed(Loop& loop, std::exception_ptr exception) noexcept {
 
 void report_at_shutdown(TaskState& task, std::exception_ptr exception) noexcept {
   if (Extras* more = task.extras_if_any()) resume_trace(exception, more->trace);
-  report(StatePool::of(task).core(),
+  report(StatePool::core_of(task),
          about(task, "unhandled exception during coil::run() shutdown", std::move(exception)));
 }
 

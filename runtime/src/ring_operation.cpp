@@ -25,10 +25,11 @@ void RingOperation::submit() noexcept {
 
 void RingOperation::complete(std::int32_t result, std::uint32_t, bool more) noexcept {
   check(!more, "a one-shot operation completes once");
+  // A cancellation that came before the operation did anything; else its result counts.
   const bool interrupted = is_interruption(result);
-  if (cancel_requested_ && (interrupted || result == -ECANCELED)) {
+  if (cancel_requested_ && ((interrupted && restarts_) || result == -ECANCELED)) {
     cancelled_ = true;
-  } else if (interrupted || !advance(result)) {
+  } else if ((interrupted && restarts_) || !advance(result)) {
     if (!cancel_requested_) {
       parts_of(*this_loop).ring->submit(*this);
       return;
@@ -61,6 +62,8 @@ Abort RingOperation::abort() noexcept {
   }
   return Abort::answer_coming;
 }
+
+bool runs_on_virtual_clock() noexcept { return parts_of(*this_loop).is_virtual; }
 
 void Ring::count_in(const RingOperation& operation) noexcept {
   ++in_kernel_;

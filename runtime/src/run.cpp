@@ -9,7 +9,7 @@
 
 namespace coil {
 
-Runner::Entered::Entered(Runner& runner) noexcept {
+Runner::Entered::Entered(const Runner& runner) noexcept {
   detail::check(detail::this_loop == nullptr, "one loop runs in a thread at a time");
   detail::this_loop = runner.loop_;
 }

@@ -7,6 +7,8 @@
 #include <coil/error.hpp>
 #include <cxxabi.h>
 
+#include <utility>
+
 #include "exception_trace.hpp"
 #include "report.hpp"
 
@@ -33,10 +35,8 @@ bool FutureState::cancel(std::string_view why) noexcept {
   return true;
 }
 
-void FutureState::throw_unless_value() {
+void FutureState::throw_failure() {
   switch (phase) {
-    case Phase::value:
-      return;
     case Phase::error:
       set(retrieved);
       if (Extras* more = extras_if_any()) resume_trace(error, more->trace);
@@ -61,6 +61,11 @@ std::exception_ptr FutureState::take_exception() noexcept {
   return std::make_exception_ptr(CancelledError(more == nullptr ? std::string() : more->message));
 }
 
+void FutureState::set_context(ContextData* context) {
+  release(std::exchange(extras().context, retain(context)));
+  set(has_context);
+}
+
 Extras& FutureState::extras() {
   Extras* more = extras_if_any();
   if (more == nullptr) {
@@ -72,6 +77,8 @@ Extras& FutureState::extras() {
 }
 
 void FutureState::dispose() noexcept {
+  if (is_plain()) [[likely]]
+    return StatePool::of(*this).release(this);
   check(!has(is_task) || done(), "the loop holds a task until it is done");
   if (phase == Phase::error && !has(retrieved)) {
     ++refs;  // the handler may look at it, and keep it
@@ -85,8 +92,6 @@ void FutureState::dispose() noexcept {
     error.~exception_ptr();
   else if (destroy_value != nullptr)
     destroy_value(*this);
-  else if (has(boxed))
-    check(false, "a boxed value knows how to be destroyed");
   if (Extras* more = extras_if_any()) {
     release(more->context);
     delete more;
@@ -196,7 +201,7 @@ void add_done_callback(FutureState& state, Callback* callback) {
   callback->prepare(this_loop == nullptr ? nullptr : this_loop->context);
   if (!state.done())
     state.waiters.push_back(*new DoneCallback(callback));
-  else if (LoopCore* core = StatePool::of(state).core())
+  else if (LoopCore* core = StatePool::core_of(state))
     core->push_ready(*callback);
   else
     callback->unref();  // the loop is closed: nothing runs there any more

@@ -1,6 +1,10 @@
+#include <sys/mman.h>
+
 #include <new>
 
 #include <coil/detail/state.hpp>
+
+#include "map_aligned.hpp"
 
 namespace coil::detail {
 
@@ -8,8 +12,7 @@ namespace coil::detail {
 void* StatePool::carve() {
   if (chunks_ == nullptr || (chunks_->carved + 1) * sizeof(TaskState) + sizeof(TaskState) > chunk_size) {
     static_assert(sizeof(Chunk) <= sizeof(TaskState));
-    void* memory = ::operator new(chunk_size, std::align_val_t(chunk_size));
-    chunks_ = ::new (memory) Chunk{this, chunks_, 0, 0};
+    chunks_ = ::new (map_aligned(chunk_size)) Chunk{core_, this, chunks_, 0, 0};
   }
   ++chunks_->carved;
   return reinterpret_cast<char*>(chunks_) + chunks_->carved * sizeof(TaskState);
@@ -25,6 +28,7 @@ void StatePool::release(FutureState* state) noexcept {
 
 void StatePool::orphan() noexcept {
   core_ = nullptr;
+  for (Chunk* chunk = chunks_; chunk != nullptr; chunk = chunk->next) chunk->core = nullptr;
   if (live_ == 0) delete this;
 }
 
@@ -48,14 +52,14 @@ void StatePool::trim() noexcept {
       continue;
     }
     *chunk_link = chunk->next;
-    ::operator delete(chunk, std::align_val_t(chunk_size));
+    ::munmap(chunk, chunk_size);
   }
 }
 
 StatePool::~StatePool() {
   for (Chunk* chunk = chunks_; chunk != nullptr;) {
     Chunk* next = chunk->next;
-    ::operator delete(chunk, std::align_val_t(chunk_size));
+    ::munmap(chunk, chunk_size);
     chunk = next;
   }
 }

@@ -3,6 +3,8 @@
 #include <coil/detail/loop_core.hpp>
 #include <coil/loop.hpp>
 
+#include <utility>
+
 namespace coil::detail {
 
 namespace {
@@ -12,69 +14,72 @@ void end_task(LoopCore& core, TaskState& task, Phase final) noexcept {
   task.phase = Phase::running;  // while destructors of parameters run
   task.set(Ready::returned);
   task.resume.destroy();
-  task.resume = nullptr;
   --core.tasks_alive;
-  task.finish(final);
+  task.phase = final;
+  while (Suspension* waiter = task.waiters.pop_front()) waiter->wake(&task);
   task.unref();
 }
 
 }  // namespace
 
 void LoopCore::run_step(TaskState& task) noexcept {
-  check(task.phase == Phase::ready, "only a task that is ready runs");
-  TaskState* const outer = std::exchange(current, &task);
-  ContextData* const outer_context = context;
-  const Extras* const extras = task.extras_if_any();
-  ContextData* const its_context = context = extras == nullptr ? nullptr : extras->context;
+  if (task.has(Ready::must_cancel | Ready::has_context)) [[unlikely]]
+    return run_unusual_step(task);
+  resume(task);
+}
+
+void LoopCore::run_unusual_step(TaskState& task) noexcept {
+  if (task.phase == Phase::created && task.has(Ready::must_cancel)) return end_task(*this, task, Phase::cancelled);
+  if (task.has(Ready::has_context)) context = task.extras().context;
+  resume(task);
+}
+
+inline void LoopCore::resume(TaskState& task) noexcept {
+  current = &task;
   task.phase = Phase::running;
-  if (!task.has(Ready::started)) {
-    task.set(Ready::started);
-    if (task.has(Ready::must_cancel)) {
-      current = outer;
-      context = outer_context;
-      return end_task(*this, task, Phase::cancelled);
-    }
-  }
-  std::coroutine_handle<> next = task.resume;
-  do {
-    bounced = nullptr;
+  transfers = 0;
+  task.resume.resume();
+  while (bounced) [[unlikely]] {
     transfers = 0;
-    next.resume();
-    next = bounced;
-  } while (next);
-  bounced = nullptr;
-  if (context != its_context) [[unlikely]]
-    task.extras().context = context;
+    std::exchange(bounced, nullptr).resume();
+  }
+  current = nullptr;
+  context = nullptr;
+  if (task.has(Ready::returned)) end_task(*this, task, task.phase == Phase::running ? Phase::value : task.phase);
+}
+
+void LoopCore::run_step_nested(TaskState& task) noexcept {
+  TaskState* const outer = current;
+  ContextData* const outer_context = context;
+  const unsigned outer_transfers = transfers;
+  context = nullptr;
+  run_step(task);
   current = outer;
   context = outer_context;
-  if (task.has(Ready::returned)) {
-    const Phase final = task.phase == Phase::running ? Phase::value : task.phase;
-    end_task(*this, task, final);
-  }
+  transfers = outer_transfers;
 }
 
 TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, const TaskOptions& options,
-                      const std::source_location& where) {
+                      std::source_location where) {
   auto* task = core.states->make<TaskState>();
   PromiseBase& promise = promise_at(root);
   promise.receiver_ = Receiver(*task);
-  task->refs = 1;
-  task->set(Ready::is_task);
+  task->refs = 2;  // the loop's and the caller's
+  task->flags = Ready::is_task;
+  task->phase = Phase::created;
   task->resume = root;
   task->created_at = where.line() != 0 ? where : promise.where_;
   task->extras_or_number = ++core.tasks_made << 1 | 1;
   ++core.tasks_alive;
-  if (!options.name.empty()) task->extras().name = options.name;
-  if (ContextData* made_in = options.context == nullptr ? core.context : options.context->data())
-    task->extras().context = retain(made_in);
-  if (!options.eager) {
-    task->make_ready();
-  } else {
-    task->phase = Phase::ready;
-    task->ref();
-    core.run_step(*task);
-    --task->refs;  // the caller takes its own
-  }
+  if (!options.name.empty()) [[unlikely]]
+    task->extras().name = options.name;
+  ContextData* const made_in = options.context == nullptr ? core.context : options.context->data();
+  if (made_in != nullptr) [[unlikely]]
+    task->set_context(made_in);
+  if (options.eager) [[unlikely]]
+    core.run_step_nested(*task);
+  else
+    core.push_ready(*task);
   return *task;
 }
 

@@ -7,12 +7,15 @@
 #include <coil/clock.hpp>
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
+#include <coil/descriptor.hpp>
 #include <coil/error.hpp>
 #include <coil/exception_group.hpp>
+#include <coil/file_operations.hpp>
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
+#include <coil/poll.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/sleep.hpp>

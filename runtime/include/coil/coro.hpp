@@ -99,7 +99,7 @@ struct CoroAccess {
 template <class T>
 class CoroPromise final : public PromiseBase {
 public:
-  Coro<T> get_return_object(const std::source_location& where = std::source_location::current()) noexcept {
+  Coro<T> get_return_object(std::source_location where = std::source_location::current()) noexcept {
     return Coro<T>(created(*this, where));
   }
 
@@ -130,7 +130,7 @@ private:
 template <>
 class CoroPromise<void> final : public PromiseBase {
 public:
-  Coro<void> get_return_object(const std::source_location& where = std::source_location::current()) noexcept;
+  Coro<void> get_return_object(std::source_location where = std::source_location::current()) noexcept;
   void return_void() const noexcept {}
 };
 
@@ -153,7 +153,7 @@ public:
   template <class Promise>
   std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> parent,
-      const std::source_location& where = std::source_location::current()) noexcept {
+      std::source_location where = std::source_location::current()) noexcept {
     parent.promise().where_ = where;
     slot_.continuation = parent;
     child_.promise().receiver_ = Receiver(slot_);
@@ -176,7 +176,7 @@ private:
   TypedSlot<T> slot_;
 };
 
-inline Coro<void> CoroPromise<void>::get_return_object(const std::source_location& where) noexcept {
+inline Coro<void> CoroPromise<void>::get_return_object(std::source_location where) noexcept {
   return Coro<void>(created(*this, where));
 }
 

@@ -13,12 +13,13 @@ namespace coil {
 namespace detail {
 
 /// Starts the coroutine at `root` as a task. `where` without a line means: where its function is.
+/// The caller owns one of its references.
 TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, const TaskOptions& options,
-                      const std::source_location& where);
+                      std::source_location where);
 
 template <class T>
-Task<T> start_coro(LoopCore& core, Coro<T>& coro, const TaskOptions& options, const std::source_location& where) {
-  return HandleAccess::make<Task<T>>(&start_task(core, CoroAccess::release(coro), options, where));
+Task<T> start_coro(LoopCore& core, Coro<T>& coro, const TaskOptions& options, std::source_location where) {
+  return HandleAccess::adopt<Task<T>>(&start_task(core, CoroAccess::release(coro), options, where));
 }
 
 template <class F, class Object, class... Args>
@@ -82,7 +83,7 @@ concept TaskBody = Awaitable<std::decay_t<A>> || AsyncCallable<std::decay_t<A>>;
 /// Errors: `std::logic_error` outside a loop, or for a Coro that was awaited or moved from.
 template <detail::TaskBody A>
 auto create_task(A&& body, const TaskOptions& options = {},
-                 const std::source_location& where = std::source_location::current()) {
+                 std::source_location where = std::source_location::current()) {
   detail::LoopCore& core = detail::running_loop();
   auto coro = detail::as_coro(std::forward<A>(body));
   return detail::start_coro(core, coro, options, where);

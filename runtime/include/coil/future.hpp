@@ -34,6 +34,11 @@ struct HandleAccess {
   static Handle make(State* state) noexcept {
     return Handle(StateRef<State>(state));
   }
+  /// Takes over a reference.
+  template <class Handle, class State>
+  static Handle adopt(State* state) noexcept {
+    return Handle(StateRef<State>(state, adopted));
+  }
 };
 
 }  // namespace detail

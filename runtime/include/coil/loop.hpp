@@ -162,6 +162,7 @@ private:
   void take_threadsafe_callbacks() noexcept;
   void fire_timers() noexcept;
   void run_ready() noexcept;
+  static void prefetch(const detail::Ready& node) noexcept;
   void shuffle(detail::Ready*& first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 

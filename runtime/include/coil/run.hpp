@@ -11,6 +11,15 @@ namespace coil {
 /// Runs coroutines one after the other on one loop, and ends it as `asyncio.Runner` does.
 /// Threads: all calls from one thread.
 class Runner {
+  /// Makes the loop the running one of this thread.
+  class Entered {
+  public:
+    explicit Entered(const Runner& runner) noexcept;
+    ~Entered();
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+  };
+
 public:
   /// The loop is made by the first `run` or `loop()`.
   explicit Runner(const RunOptions& options = {}) noexcept : options_(options) {}
@@ -41,8 +50,6 @@ public:
   void close() noexcept;
 
 private:
-  class Entered;  // makes the loop this thread's running one
-
   void begin();
   void run_task(const TaskRef& main);
   void cancel_all_tasks();
@@ -50,14 +57,6 @@ private:
   RunOptions options_;
   Loop* loop_ = nullptr;  // owned
   bool closed_ = false;
-};
-
-class Runner::Entered {
-public:
-  explicit Entered(Runner& runner) noexcept;
-  ~Entered();
-  Entered(const Entered&) = delete;
-  Entered& operator=(const Entered&) = delete;
 };
 
 /// Runs `main`, a Coro or a callable that returns one, on a new loop in this thread, and returns its result.

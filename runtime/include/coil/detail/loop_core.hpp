@@ -35,9 +35,15 @@ struct LoopCore {
   }
   bool has_ready() const noexcept { return ready_first != nullptr; }
 
-  /// Runs a task until it waits or ends. Nests only for eager tasks.
+  /// Runs a task until it waits or ends.
   void run_step(TaskState& task) noexcept;
+  /// The same inside the step of another task.
+  void run_step_nested(TaskState& task) noexcept;
   Loop& loop() noexcept;
+
+private:
+  void run_unusual_step(TaskState& task) noexcept;
+  void resume(TaskState& task) noexcept;
 
 protected:
   LoopCore() = default;
@@ -69,7 +75,7 @@ inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
   return std::noop_coroutine();
 }
 
-inline LoopCore& FutureState::core() const noexcept { return *StatePool::of(*this).core(); }
+inline LoopCore& FutureState::core() const noexcept { return *StatePool::core_of(*this); }
 
 inline void TaskState::make_ready() noexcept {
   phase = Phase::ready;

@@ -15,7 +15,7 @@ public:
 
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine,
-                     const std::source_location& where = std::source_location::current()) noexcept {
+                     std::source_location where = std::source_location::current()) noexcept {
     this->park(coroutine, where);
     static_cast<Leaf*>(this)->start();
     this->settle();

@@ -75,7 +75,7 @@ protected:
   /// g++ 12 gives a coroutine whose outermost block has no local variable and contains `if (co_await …)` a
   /// frame in which the promise is found at a wrong place: the body would silently not run.
   template <class Promise>
-  static std::coroutine_handle<Promise> created(Promise& promise, const std::source_location& where) noexcept {
+  static std::coroutine_handle<Promise> created(Promise& promise, std::source_location where) noexcept {
     const auto handle = std::coroutine_handle<Promise>::from_promise(promise);
     if constexpr (is_gcc12) {
       if (handle.address() != last_frame) [[unlikely]]

@@ -83,7 +83,10 @@ public:
 protected:
   RingOperation() noexcept = default;
   RingOperation(const RingOperation& other) noexcept
-      : Suspension(other), self_finishing_(other.self_finishing_), internal_(other.internal_) {}
+      : Suspension(other),
+        self_finishing_(other.self_finishing_),
+        restarts_(other.restarts_),
+        internal_(other.internal_) {}
   ~RingOperation() = default;
 
   /// Takes a result other than a cancellation. False: submit again. Default: keeps it in `result_`.
@@ -96,6 +99,7 @@ protected:
 
   std::int32_t result_ = 0;
   bool self_finishing_ = false;    // completes without a peer, as file operations do
+  bool restarts_ = true;           // is tried again after an interruption
   bool internal_ = false;          // not counted in the metrics
   bool cancel_requested_ = false;
   bool cancelled_ = false;         // ended by its cancellation: it has done nothing
@@ -108,5 +112,8 @@ private:
   Place place_ = Place::nowhere;
   std::uint32_t tag_ = 0;  // of the ring: where it checks completions against live operations
 };
+
+/// Whether the running loop's clock is virtual: only then it matters which operations finish by themselves.
+bool runs_on_virtual_clock() noexcept;
 
 }  // namespace coil::detail

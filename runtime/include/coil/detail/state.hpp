@@ -22,7 +22,7 @@ struct LoopCore;
 struct TimerCallback;
 
 /// Where a future, task or callback stands. The last three are final.
-enum class Phase : std::uint8_t { free, pending, ready, running, waiting, value, error, cancelled };
+enum class Phase : std::uint8_t { free, pending, created, ready, running, waiting, value, error, cancelled };
 
 /// What stands in the ready queue: a task or a callback.
 struct Ready {
@@ -43,8 +43,7 @@ struct Ready {
     throw_cancel = 8,    // the wait was given up: its await throws
     retrieved = 16,      // somebody took the exception or the moved-out value
     returned = 32,       // the coroutine is at its final suspension
-    boxed = 64,          // the value lives in a block of its own
-    started = 128,
+    has_context = 64,    // its extras hold a context other than the empty one
   };
   bool has(unsigned mask) const noexcept { return (flags & mask) != 0; }
   void set(unsigned mask) noexcept { flags = static_cast<std::uint8_t>(flags | mask); }
@@ -83,6 +82,10 @@ struct FutureState : Ready {
   void unref() noexcept {
     if (--refs == 0) dispose();
   }
+  /// Whether nothing but the block itself has to be given back.
+  bool is_plain() const noexcept {
+    return phase == Phase::value && destroy_value == nullptr && waiters.empty() && (extras_or_number & 1) != 0;
+  }
 
   /// Stores the result; `finish()` must follow.
   template <class T, class... Args>
@@ -101,7 +104,6 @@ struct FutureState : Ready {
         throw;
       }
       box = memory;
-      set(boxed);
       destroy_value = [](FutureState& state) noexcept {
         state.value<T>().~T();
         frame_pool.deallocate(state.box, sizeof(T));
@@ -122,11 +124,16 @@ struct FutureState : Ready {
   /// Future: cancelled at once. Task: asked to. False if it is done already.
   bool cancel(std::string_view why) noexcept;
   /// Throws what the future ended with, unless it has a value.
-  void throw_unless_value();
+  void throw_unless_value() {
+    if (phase != Phase::value) [[unlikely]]
+      throw_failure();
+  }
+  [[noreturn]] void throw_failure();
   /// What it ended with, as an exception; null for a value. Marks it as taken.
   std::exception_ptr take_exception() noexcept;
 
   Extras& extras();
+  void set_context(ContextData* context);
   Extras* extras_if_any() const noexcept {
     return (extras_or_number & 1) != 0 ? nullptr : reinterpret_cast<Extras*>(extras_or_number);
   }
@@ -206,10 +213,9 @@ public:
   void orphan() noexcept;
   void trim() noexcept;
 
-  static StatePool& of(const FutureState& state) noexcept {
-    return **reinterpret_cast<StatePool**>(reinterpret_cast<std::uintptr_t>(&state) & ~(chunk_size - 1));
-  }
-  LoopCore* core() const noexcept { return core_; }
+  static StatePool& of(const FutureState& state) noexcept { return *chunk_of(state).pool; }
+  /// The loop of `state`, or null if that is closed.
+  static LoopCore* core_of(const FutureState& state) noexcept { return chunk_of(state).core; }
   std::size_t live() const noexcept { return live_; }
 
   /// Calls `f(TaskState&)` for every task that is not done.
@@ -222,15 +228,18 @@ public:
     }
   }
 
-  static constexpr std::size_t chunk_size = std::size_t{64} << 10;
-
 private:
+  static constexpr std::size_t chunk_size = std::size_t{256} << 10;
   struct Chunk {
+    LoopCore* core;
     StatePool* pool;
     Chunk* next;
     std::size_t carved;
     std::size_t free;  // used by trim() only
   };
+  static Chunk& chunk_of(const FutureState& state) noexcept {
+    return *reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(&state) & ~(chunk_size - 1));
+  }
   void* carve();
   ~StatePool();
 

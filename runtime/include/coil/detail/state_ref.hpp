@@ -9,6 +9,9 @@
 
 namespace coil::detail {
 
+struct Adopted {};
+inline constexpr Adopted adopted{};  // the reference is the caller's own
+
 /// A counted reference to a future or task.
 template <class State>
 class StateRef {
@@ -17,6 +20,7 @@ public:
   explicit StateRef(State* state) noexcept : state_(state) {
     if (state_ != nullptr) state_->ref();
   }
+  StateRef(State* state, Adopted) noexcept : state_(state) {}
   StateRef(const StateRef& other) noexcept : StateRef(other.state_) {}
   StateRef(StateRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   StateRef& operator=(StateRef other) noexcept {
@@ -87,7 +91,7 @@ private:
       throw_logic_error("coil: an empty Task or Future was awaited");
     if (this_loop != nullptr && state == this_loop->current) [[unlikely]]
       throw_logic_error("coil: a task cannot await itself");
-    if (this_loop != StatePool::of(*state).core() && !state->done()) [[unlikely]]
+    if (this_loop != StatePool::core_of(*state) && !state->done()) [[unlikely]]
       throw_logic_error("coil: this Task or Future belongs to another loop");
   }
   Abort abort() noexcept override {

@@ -40,7 +40,7 @@ protected:
 
   /// Puts the current task to wait on this. Every `await_suspend` begins with it.
   template <class Promise>
-  void park(std::coroutine_handle<Promise> coroutine, const std::source_location& where) noexcept {
+  void park(std::coroutine_handle<Promise> coroutine, std::source_location where) noexcept {
     coroutine.promise().where_ = where;
     park_at(coroutine);
   }

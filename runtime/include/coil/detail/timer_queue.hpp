@@ -29,13 +29,13 @@ private:
 
 /// Timers in exact order of time, those of equal time in order of arrival.
 ///
-/// A hierarchical wheel of 65.5 us ticks (six levels of 256 slots, intrusive lists) holds what is far away in
+/// A hierarchical wheel of 1.05 ms ticks (six levels of 256 slots, intrusive lists) holds what is far away in
 /// O(1); the slot whose time has come is moved to a small heap, which is exact to the nanosecond. Removing is
 /// O(1) in the wheel and O(log n) in the heap.
 /// After Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 class TimerQueue {
 public:
-  static constexpr int tick_bits = 16;
+  static constexpr int tick_bits = 20;
 
   explicit TimerQueue(time_point now) noexcept : tick_(tick_of(now)) {}
   TimerQueue(const TimerQueue&) = delete;
@@ -55,7 +55,7 @@ public:
 private:
   static constexpr int level_bits = 8;
   static constexpr std::size_t slots = std::size_t{1} << level_bits;
-  static constexpr int levels = 6;  // 16 + 6 * 8 = 64 bits of nanoseconds
+  static constexpr int levels = 6;  // 20 + 6 * 8: more than the 63 bits that times have
   static constexpr std::size_t words = slots / 64;
 
   struct HeapEntry {

@@ -1,0 +1,39 @@
+#pragma once
+#include <coil/detail/fd_operation.hpp>
+
+namespace coil {
+
+namespace detail {
+
+/// One poll(2) of one descriptor.
+class PollOperation : public Operation<PollOperation, FdOperation> {
+public:
+  PollOperation(int fd, short events) noexcept;
+  int await_resume() { return static_cast<int>(take_value()); }
+
+private:
+  void fill(io_uring_sqe& sqe) noexcept override;
+  short events_;
+};
+
+class ReadinessOperation final : public PollOperation {
+public:
+  using PollOperation::PollOperation;
+  void await_resume() { take_value(); }
+};
+
+}  // namespace detail
+
+// For all of these:
+// Errors: `std::system_error`, EBADF for a descriptor that is not open. An error of what it refers to is an event.
+// Cancellation: nothing is lost.
+
+/// Waits for `events` of poll(2) (POLLIN, POLLOUT, …) and gives those that came, with POLLERR and POLLHUP.
+/// Regular files are always ready. The way in for any C library that has a descriptor.
+[[nodiscard]] detail::PollOperation poll(int fd, short events) noexcept;
+/// Waits until reading `fd` would not wait.
+[[nodiscard]] detail::ReadinessOperation readable(int fd) noexcept;
+/// Waits until writing to `fd` would not wait.
+[[nodiscard]] detail::ReadinessOperation writable(int fd) noexcept;
+
+}  // namespace coil

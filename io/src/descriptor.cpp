@@ -1,0 +1,136 @@
+#include <coil/descriptor.hpp>
+
+#include <liburing.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace coil {
+
+IncompleteReadError::IncompleteReadError(std::string partial, std::size_t expected)
+    : std::runtime_error(std::to_string(partial.size()) + " bytes read of a total of " + std::to_string(expected) +
+                         " expected bytes before the end"),
+      partial_(std::move(partial)),
+      expected_(expected) {}
+
+namespace detail {
+
+namespace {
+
+constexpr std::size_t transfer_max = 0x7ffff000;  // of one call, see read(2)
+
+unsigned clamp(std::size_t size) noexcept { return static_cast<unsigned>(std::min(size, transfer_max)); }
+std::uint64_t advance_offset(std::uint64_t offset, std::size_t done) noexcept {
+  return offset == file_position ? file_position : offset + done;
+}
+
+}  // namespace
+
+ReadOperation::ReadOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept
+    : Operation("read", fd, POLLIN), buffer_(buffer), offset_(offset) {}
+
+void ReadOperation::start() noexcept {
+  plan_transfer(buffer_.size());
+  submit();
+}
+
+void ReadOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_read(&sqe, fd_, buffer_.data(), clamp(buffer_.size()), offset_);
+}
+
+WriteOperation::WriteOperation(int fd, std::span<const std::byte> data, std::uint64_t offset) noexcept
+    : Operation("write", fd, POLLOUT), data_(data), offset_(offset) {}
+
+void WriteOperation::start() noexcept {
+  plan_transfer(data_.size());
+  submit();
+}
+
+void WriteOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_write(&sqe, fd_, data_.data(), clamp(data_.size()), offset_);
+}
+
+// ---- Until all is done -----------------------------------------------------------------------------------
+
+ReadExactlyOperation::ReadExactlyOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset,
+                                           std::size_t* progress) noexcept
+    : Operation("read", fd, POLLIN), buffer_(buffer), offset_(offset), reported_(progress) {}
+
+void ReadExactlyOperation::start() noexcept {
+  if (reported_ != nullptr) *reported_ = 0;
+  plan_transfer(buffer_.size());
+  submit();
+}
+
+void ReadExactlyOperation::fill(io_uring_sqe& sqe) noexcept {
+  const std::span<std::byte> rest = buffer_.subspan(done_);
+  io_uring_prep_read(&sqe, fd_, rest.data(), clamp(rest.size()), advance_offset(offset_, done_));
+}
+
+bool ReadExactlyOperation::progress(std::int32_t result) noexcept {
+  result_ = result;
+  if (result <= 0) return true;
+  done_ += static_cast<std::size_t>(result);
+  if (reported_ != nullptr) *reported_ = done_;
+  return done_ == buffer_.size();
+}
+
+void ReadExactlyOperation::await_resume() {
+  if (done_ == buffer_.size() || take_value() != 0) return;
+  throw IncompleteReadError(std::string(reinterpret_cast<const char*>(buffer_.data()), done_), buffer_.size());
+}
+
+WriteAllOperation::WriteAllOperation(int fd, std::span<const std::byte> data, std::uint64_t offset,
+                                     std::size_t* progress) noexcept
+    : Operation("write", fd, POLLOUT), data_(data), offset_(offset), reported_(progress) {}
+
+void WriteAllOperation::start() noexcept {
+  if (reported_ != nullptr) *reported_ = 0;
+  plan_transfer(data_.size());
+  submit();
+}
+
+void WriteAllOperation::fill(io_uring_sqe& sqe) noexcept {
+  const std::span<const std::byte> rest = data_.subspan(done_);
+  io_uring_prep_write(&sqe, fd_, rest.data(), clamp(rest.size()), advance_offset(offset_, done_));
+}
+
+bool WriteAllOperation::progress(std::int32_t result) noexcept {
+  result_ = result == 0 ? -EIO : result;  // a device that takes nothing would be asked for ever
+  if (result <= 0) return true;
+  done_ += static_cast<std::size_t>(result);
+  if (reported_ != nullptr) *reported_ = done_;
+  return done_ == data_.size();
+}
+
+// ---- Several buffers -------------------------------------------------------------------------------------
+
+VectorOperation::VectorOperation(Direction direction, int fd, std::span<const ::iovec> buffers,
+                                 std::uint64_t offset) noexcept
+    : Operation(direction == Direction::read ? "readv" : "writev", fd, direction == Direction::read ? POLLIN : POLLOUT),
+      direction_(direction),
+      buffers_(buffers),
+      offset_(offset) {}
+
+void VectorOperation::start() noexcept {
+  plan_transfer(total());
+  submit();
+}
+
+std::size_t VectorOperation::total() const noexcept {
+  std::size_t total = 0;
+  for (const ::iovec& buffer : buffers_) total += buffer.iov_len;
+  return total;
+}
+
+void VectorOperation::fill(io_uring_sqe& sqe) noexcept {
+  const auto count = static_cast<unsigned>(std::min<std::size_t>(buffers_.size(), UINT16_MAX));
+  if (direction_ == Direction::read)
+    io_uring_prep_readv(&sqe, fd_, buffers_.data(), count, offset_);
+  else
+    io_uring_prep_writev(&sqe, fd_, buffers_.data(), count, offset_);
+}
+
+}  // namespace detail
+}  // namespace coil

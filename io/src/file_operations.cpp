@@ -1,0 +1,100 @@
+#include <coil/file_operations.hpp>
+
+#include <fcntl.h>
+#include <liburing.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace coil::detail {
+
+namespace {
+
+constexpr short never_would_block = 0;
+
+}  // namespace
+
+PathOperation::PathOperation(const char* call, int dirfd, std::string path) noexcept
+    : FdOperation(call, dirfd, never_would_block), path_(std::move(path)) {
+  self_finishing_ = true;
+}
+
+std::size_t PathOperation::take_value() {
+  const std::int32_t result = take_result();
+  if (result >= 0) return static_cast<std::size_t>(result);
+  throw std::system_error(-result, std::system_category(), std::string(call_) + "(" + path_ + ")");
+}
+
+// The ring would open without waiting first, which on a FIFO is another thing than open(2): for reading it
+// succeeds without a writer, for writing it fails. So whatever may wait is opened by a thread of the kernel.
+OpenOperation::OpenOperation(int dirfd, std::string path, int flags, ::mode_t mode) noexcept
+    : Operation("openat", dirfd, std::move(path)), flags_(flags), mode_(mode) {
+  in_background_ = (flags & (O_NONBLOCK | O_DIRECTORY | O_PATH | O_EXCL)) == 0;
+}
+
+void OpenOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_openat(&sqe, fd_, path_.c_str(), flags_ | O_CLOEXEC, mode_);
+}
+
+CloseOperation::CloseOperation(int fd) noexcept : Operation("close", fd, never_would_block) {
+  self_finishing_ = true;
+  restarts_ = false;
+}
+
+void CloseOperation::fill(io_uring_sqe& sqe) noexcept { io_uring_prep_close(&sqe, fd_); }
+
+bool CloseOperation::progress(std::int32_t result) noexcept {
+  result_ = result == -EINTR ? 0 : result;  // it is closed: trying again would close another's descriptor
+  return true;
+}
+
+SyncOperation::SyncOperation(const char* call, int fd, bool data_only) noexcept
+    : Operation(call, fd, never_would_block), data_only_(data_only) {
+  self_finishing_ = true;
+}
+
+void SyncOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_fsync(&sqe, fd_, data_only_ ? IORING_FSYNC_DATASYNC : 0U);
+}
+
+StatOperation::StatOperation(int dirfd, std::string path, int flags, unsigned mask) noexcept
+    : Operation("statx", dirfd, std::move(path)), flags_(flags), mask_(mask), found_() {}
+
+void StatOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_statx(&sqe, fd_, path_.c_str(), flags_, mask_, &found_);
+}
+
+struct ::statx StatOperation::await_resume() {
+  take_value();
+  return found_;
+}
+
+RenameOperation::RenameOperation(int from_dirfd, std::string from, int to_dirfd, std::string to,
+                                 unsigned flags) noexcept
+    : Operation("renameat", from_dirfd, std::move(from)), to_dirfd_(to_dirfd), to_(std::move(to)), flags_(flags) {}
+
+void RenameOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_renameat(&sqe, fd_, path_.c_str(), to_dirfd_, to_.c_str(), flags_);
+}
+
+void RenameOperation::await_resume() {
+  const std::int32_t result = take_result();
+  if (result < 0)
+    throw std::system_error(-result, std::system_category(), std::string(call_) + "(" + path_ + ", " + to_ + ")");
+}
+
+UnlinkOperation::UnlinkOperation(int dirfd, std::string path, int flags) noexcept
+    : Operation("unlinkat", dirfd, std::move(path)), flags_(flags) {}
+
+void UnlinkOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_unlinkat(&sqe, fd_, path_.c_str(), flags_);
+}
+
+MakeDirectoryOperation::MakeDirectoryOperation(int dirfd, std::string path, ::mode_t mode) noexcept
+    : Operation("mkdirat", dirfd, std::move(path)), mode_(mode) {}
+
+void MakeDirectoryOperation::fill(io_uring_sqe& sqe) noexcept {
+  io_uring_prep_mkdirat(&sqe, fd_, path_.c_str(), mode_);
+}
+
+}  // namespace coil::detail
