@@ -16,7 +16,7 @@ Child::~Child() {
 void Child::start(LoopCore& core) {
   if ((word_ & unstarted) == 0) return;
   const auto coroutine = std::coroutine_handle<>::from_address(reinterpret_cast<void*>(word_ & ~flags));
-  TaskState& task = start_task(core, coroutine, {}, {});
+  TaskState& task = start_task(core, coroutine, promise_at(coroutine).where_);
   word_ = reinterpret_cast<std::uintptr_t>(static_cast<FutureState*>(&task)) | from_coroutine;
 }
 

@@ -9,6 +9,7 @@
 #include "interrupt.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
+#include "task_step.hpp"
 #include "uring_ring.hpp"
 
 namespace coil {
@@ -108,40 +109,48 @@ void Loop::fire_timers() noexcept {
   while (detail::TimedSuspension* timer = parts->timers.pop_due(now)) timer->wake(nullptr);
 }
 
-// With many tasks their states and frames come from the second-level cache or from memory: while one runs,
-// the next one's are on their way.
-void Loop::prefetch(const Ready& node) noexcept {
-  __builtin_prefetch(node.next);
-  if (node.has(Ready::is_task)) __builtin_prefetch(static_cast<const TaskState&>(node).resume.address());
-}
-
 void Loop::run_ready() noexcept {
   Ready* first = std::exchange(ready_first, nullptr);
   ready_end = &ready_first;
   if (parts->options.shuffle_seed) [[unlikely]]
     shuffle(first);
-  const bool timed = debug;
+  if (debug) [[unlikely]]
+    return run_ready_timed(first);
   while (first != nullptr) {
     Ready& node = *first;
     first = node.next;
-    if (first != nullptr) prefetch(*first);
-    const time_point start = timed ? time_point::clock::now() : time_point{};
-    const bool is_task = node.has(Ready::is_task);
-    if (timed) node.refs += 1;  // a report may name it afterwards
-    if (is_task)
-      run_step(static_cast<TaskState&>(node));
+    // With many tasks their states and frames come from the second-level cache or from memory: while one runs,
+    // the next one's are on their way.
+    if (first != nullptr) {
+      __builtin_prefetch(first->next);
+      if (first->has(Ready::is_task)) __builtin_prefetch(static_cast<TaskState*>(first)->resume.address());
+    }
+    if (node.has(Ready::is_task)) [[likely]]
+      detail::run_step(*this, static_cast<TaskState&>(node));
     else
       run_callback(static_cast<Callback&>(node));
-    if (timed) {
-      const nanoseconds took = time_point::clock::now() - start;
-      parts->longest_callback = std::max(parts->longest_callback, took);
-      if (took >= parts->options.slow_callback_duration)
-        detail::report_slow(*this, is_task ? &static_cast<TaskState&>(node) : nullptr, took);
-      if (is_task)
-        static_cast<TaskState&>(node).unref();
-      else
-        static_cast<Callback&>(node).unref();
-    }
+  }
+}
+
+void Loop::run_ready_timed(Ready* first) noexcept {
+  while (first != nullptr) {
+    Ready& node = *first;
+    first = node.next;
+    ++node.refs;  // a report may name it afterwards
+    const time_point start = time_point::clock::now();
+    const bool is_task = node.has(Ready::is_task);
+    if (is_task)
+      detail::run_step(*this, static_cast<TaskState&>(node));
+    else
+      run_callback(static_cast<Callback&>(node));
+    const nanoseconds took = time_point::clock::now() - start;
+    parts->longest_callback = std::max(parts->longest_callback, took);
+    if (took >= parts->options.slow_callback_duration)
+      detail::report_slow(*this, is_task ? &static_cast<TaskState&>(node) : nullptr, took);
+    if (is_task)
+      static_cast<TaskState&>(node).unref();
+    else
+      static_cast<Callback&>(node).unref();
   }
 }
 

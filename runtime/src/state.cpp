@@ -77,8 +77,6 @@ Extras& FutureState::extras() {
 }
 
 void FutureState::dispose() noexcept {
-  if (is_plain()) [[likely]]
-    return StatePool::of(*this).release(this);
   check(!has(is_task) || done(), "the loop holds a task until it is done");
   if (phase == Phase::error && !has(retrieved)) {
     ++refs;  // the handler may look at it, and keep it
@@ -96,7 +94,7 @@ void FutureState::dispose() noexcept {
     release(more->context);
     delete more;
   }
-  StatePool::of(*this).release(this);
+  StatePool::of(*this).release(*this);
 }
 
 // ---- TaskState -------------------------------------------------------------------------------------------
@@ -160,6 +158,13 @@ const std::string& TaskState::name() {
 void Suspension::wake(FutureState*) noexcept {
   check(task_->phase == Phase::waiting && task_->waiting_on == this, "only the wait that a task is in wakes it");
   task_->make_ready();
+}
+
+void check_awaitable(const FutureState* state) {
+  if (state == nullptr) throw_logic_error("coil: an empty Task or Future was awaited");
+  if (this_loop != nullptr && state == this_loop->current) throw_logic_error("coil: a task cannot await itself");
+  if (this_loop != StatePool::core_of(*state))
+    throw_logic_error("coil: this Task or Future belongs to another loop");
 }
 
 void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept {

@@ -18,14 +18,6 @@ void* StatePool::carve() {
   return reinterpret_cast<char*>(chunks_) + chunks_->carved * sizeof(TaskState);
 }
 
-void StatePool::release(FutureState* state) noexcept {
-  state->~FutureState();
-  state->phase = Phase::free;
-  state->next = free_;
-  free_ = state;
-  if (--live_ == 0 && core_ == nullptr) delete this;
-}
-
 void StatePool::orphan() noexcept {
   core_ = nullptr;
   for (Chunk* chunk = chunks_; chunk != nullptr; chunk = chunk->next) chunk->core = nullptr;

@@ -5,12 +5,12 @@
 
 #include <utility>
 
+#include "task_step.hpp"
+
 namespace coil::detail {
 
-namespace {
-
-/// The coroutine is over, or never began: destroys it, then tells whoever waits.
-void end_task(LoopCore& core, TaskState& task, Phase final) noexcept {
+void end_task(LoopCore& core, TaskState& task) noexcept {
+  const Phase final = task.phase == Phase::running ? Phase::value : task.phase;
   task.phase = Phase::running;  // while destructors of parameters run
   task.set(Ready::returned);
   task.resume.destroy();
@@ -20,64 +20,49 @@ void end_task(LoopCore& core, TaskState& task, Phase final) noexcept {
   task.unref();
 }
 
+void run_unusual_step(LoopCore& core, TaskState& task) noexcept {
+  if (task.phase == Phase::created && task.has(Ready::must_cancel)) {
+    task.phase = Phase::cancelled;
+    return end_task(core, task);
+  }
+  if (task.has(Ready::has_context)) core.context = task.extras().context;
+  resume_task(core, task);
+}
+
+namespace {
+
+/// For eager tasks.
+void run_step_nested(LoopCore& core, TaskState& task) noexcept {
+  TaskState* const outer = core.current;
+  ContextData* const outer_context = core.context;
+  core.context = nullptr;
+  run_step(core, task);
+  core.current = outer;
+  core.context = outer_context;
+}
+
 }  // namespace
 
-void LoopCore::run_step(TaskState& task) noexcept {
-  if (task.has(Ready::must_cancel | Ready::has_context)) [[unlikely]]
-    return run_unusual_step(task);
-  resume(task);
-}
-
-void LoopCore::run_unusual_step(TaskState& task) noexcept {
-  if (task.phase == Phase::created && task.has(Ready::must_cancel)) return end_task(*this, task, Phase::cancelled);
-  if (task.has(Ready::has_context)) context = task.extras().context;
-  resume(task);
-}
-
-inline void LoopCore::resume(TaskState& task) noexcept {
-  current = &task;
-  task.phase = Phase::running;
-  transfers = 0;
-  task.resume.resume();
-  while (bounced) [[unlikely]] {
-    transfers = 0;
-    std::exchange(bounced, nullptr).resume();
-  }
-  current = nullptr;
-  context = nullptr;
-  if (task.has(Ready::returned)) end_task(*this, task, task.phase == Phase::running ? Phase::value : task.phase);
-}
-
-void LoopCore::run_step_nested(TaskState& task) noexcept {
-  TaskState* const outer = current;
-  ContextData* const outer_context = context;
-  const unsigned outer_transfers = transfers;
-  context = nullptr;
-  run_step(task);
-  current = outer;
-  context = outer_context;
-  transfers = outer_transfers;
-}
-
-TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, const TaskOptions& options,
-                      std::source_location where) {
-  auto* task = core.states->make<TaskState>();
-  PromiseBase& promise = promise_at(root);
-  promise.receiver_ = Receiver(*task);
-  task->refs = 2;  // the loop's and the caller's
-  task->flags = Ready::is_task;
-  task->phase = Phase::created;
-  task->resume = root;
-  task->created_at = where.line() != 0 ? where : promise.where_;
-  task->extras_or_number = ++core.tasks_made << 1 | 1;
+TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, std::source_location where) {
+  auto* task = core.states->make<TaskState>(root, ++core.tasks_made, where);
+  promise_at(root).receiver_ = Receiver(*task);
   ++core.tasks_alive;
-  if (!options.name.empty()) [[unlikely]]
-    task->extras().name = options.name;
+  core.push_ready(*task);
+  if (core.context != nullptr) [[unlikely]]
+    task->set_context(core.context);
+  return *task;
+}
+
+TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, std::source_location where,
+                      const TaskOptions& options) {
+  auto* task = core.states->make<TaskState>(root, ++core.tasks_made, where);
+  promise_at(root).receiver_ = Receiver(*task);
+  ++core.tasks_alive;
+  if (!options.name.empty()) task->extras().name = options.name;
   ContextData* const made_in = options.context == nullptr ? core.context : options.context->data();
-  if (made_in != nullptr) [[unlikely]]
-    task->set_context(made_in);
-  if (options.eager) [[unlikely]]
-    core.run_step_nested(*task);
+  if (made_in != nullptr) task->set_context(made_in);
+  if (options.eager)
+    run_step_nested(core, *task);
   else
     core.push_ready(*task);
   return *task;

@@ -30,6 +30,20 @@ struct TypedSlot : ChildSlot {
   ~TypedSlot() {
     if (has_value) value.~Value();
   }
+  template <class U>
+  void set(U&& result) {
+    ::new (static_cast<void*>(&value)) Value(std::forward<U>(result));
+    has_value = true;
+  }
+};
+template <class T>
+  requires std::is_trivially_destructible_v<Stored<T>> && std::is_trivially_default_constructible_v<Stored<T>>
+struct TypedSlot<T> : ChildSlot {
+  Stored<T> value;  // set iff the child returned
+  template <class U>
+  void set(U&& result) {
+    value = std::forward<U>(result);
+  }
 };
 template <>
 struct TypedSlot<void> : ChildSlot {};
@@ -120,9 +134,7 @@ private:
     if (receiver_.is_task()) {
       receiver_.task().template emplace<Stored<T>>(std::forward<U>(result));
     } else {
-      auto& slot = static_cast<TypedSlot<T>&>(receiver_.slot());
-      ::new (static_cast<void*>(&slot.value)) Stored<T>(std::forward<U>(result));
-      slot.has_value = true;
+      static_cast<TypedSlot<T>&>(receiver_.slot()).set(std::forward<U>(result));
     }
   }
 };
@@ -134,7 +146,7 @@ public:
   void return_void() const noexcept {}
 };
 
-/// Awaits a child coroutine: its frame is destroyed as soon as the parent goes on.
+/// Awaits a child coroutine; its frame lives to the end of the expression that awaits it.
 template <class T>
 class CoroOperation {
 public:
@@ -160,7 +172,6 @@ public:
     return transfer(child_);
   }
   T await_resume() {
-    std::exchange(child_, nullptr).destroy();
     if (slot_.error) [[unlikely]] {
       note_rethrow(slot_.error);
       std::rethrow_exception(std::move(slot_.error));

@@ -12,14 +12,21 @@ namespace coil {
 
 namespace detail {
 
-/// Starts the coroutine at `root` as a task. `where` without a line means: where its function is.
+/// Starts the coroutine at `root` as a task.
 /// The caller owns one of its references.
-TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, const TaskOptions& options,
-                      std::source_location where);
+TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, std::source_location where);
+TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, std::source_location where,
+                      const TaskOptions& options);
 
-template <class T>
-Task<T> start_coro(LoopCore& core, Coro<T>& coro, const TaskOptions& options, std::source_location where) {
-  return HandleAccess::adopt<Task<T>>(&start_task(core, CoroAccess::release(coro), options, where));
+template <class T, class... Options>
+Task<T> start_coro(LoopCore& core, Coro<T>& coro, std::source_location where, const Options&... options) {
+  return HandleAccess::adopt<Task<T>>(&start_task(core, CoroAccess::release(coro), where, options...));
+}
+/// The same for a caller without a location of his own: that of the coroutine's function.
+template <class T, class... Options>
+Task<T> start_coro_here(LoopCore& core, Coro<T>& coro, const Options&... options) {
+  const auto root = CoroAccess::release(coro);
+  return HandleAccess::adopt<Task<T>>(&start_task(core, root, root.promise().where_, options...));
 }
 
 template <class F, class Object, class... Args>
@@ -82,11 +89,17 @@ concept TaskBody = Awaitable<std::decay_t<A>> || AsyncCallable<std::decay_t<A>>;
 /// the task ends, which makes lambdas with captures safe.
 /// Errors: `std::logic_error` outside a loop, or for a Coro that was awaited or moved from.
 template <detail::TaskBody A>
-auto create_task(A&& body, const TaskOptions& options = {},
+auto create_task(A&& body, std::source_location where = std::source_location::current()) {
+  detail::LoopCore& core = detail::running_loop();
+  auto coro = detail::as_coro(std::forward<A>(body));
+  return detail::start_coro(core, coro, where);
+}
+template <detail::TaskBody A>
+auto create_task(A&& body, const TaskOptions& options,
                  std::source_location where = std::source_location::current()) {
   detail::LoopCore& core = detail::running_loop();
   auto coro = detail::as_coro(std::forward<A>(body));
-  return detail::start_coro(core, coro, options, where);
+  return detail::start_coro(core, coro, where, options);
 }
 
 /// Starts `f(args...)` as a task. `f` and `args` are copied or moved into it and passed on as rvalues, as by
@@ -96,14 +109,14 @@ template <class F, class... Args>
 auto create_task(F&& f, Args&&... args) {
   detail::LoopCore& core = detail::running_loop();
   auto coro = detail::as_coro(std::forward<F>(f), std::forward<Args>(args)...);
-  return detail::start_coro(core, coro, {}, {});
+  return detail::start_coro_here(core, coro);
 }
 template <class F, class... Args>
   requires detail::AsyncCallable<std::decay_t<F>, std::decay_t<Args>...>
 auto create_task(const TaskOptions& options, F&& f, Args&&... args) {
   detail::LoopCore& core = detail::running_loop();
   auto coro = detail::as_coro(std::forward<F>(f), std::forward<Args>(args)...);
-  return detail::start_coro(core, coro, options, {});
+  return detail::start_coro_here(core, coro, options);
 }
 
 /// The task that runs now. Errors: `std::logic_error` outside a task.

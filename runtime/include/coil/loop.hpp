@@ -127,7 +127,7 @@ public:
 
   template <class T = void>
   Future<T> create_future() {
-    return detail::HandleAccess::make<Future<T>>(states->make_future());
+    return detail::HandleAccess::make<Future<T>>(states->make<detail::FutureState>());
   }
 
   /// `handler(const ErrorContext&)` takes what nobody else can; null brings the default back, which prints to
@@ -162,7 +162,7 @@ private:
   void take_threadsafe_callbacks() noexcept;
   void fire_timers() noexcept;
   void run_ready() noexcept;
-  static void prefetch(const detail::Ready& node) noexcept;
+  void run_ready_timed(detail::Ready* first) noexcept;
   void shuffle(detail::Ready*& first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 

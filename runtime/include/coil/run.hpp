@@ -36,7 +36,7 @@ public:
     auto coro = detail::as_coro(std::forward<A>(main));
     auto task = [&] {
       const Entered entered(*this);
-      return detail::start_coro(*loop_, coro, {}, where);
+      return detail::start_coro(*loop_, coro, where);
     }();
     run_task(task);
     return detail::take_result<typename decltype(task)::value_type>(*detail::HandleAccess::state(task));

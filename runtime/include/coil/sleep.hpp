@@ -47,14 +47,24 @@ private:
   T result_;
 };
 
-class YieldOperation final : public Operation<YieldOperation> {
+/// Goes to the end of the ready queue. Needs no node of its own: the task is ready, it waits on nothing.
+class YieldOperation {
 public:
   bool await_ready() const noexcept { return false; }
-  void start() noexcept { task_->make_ready(); }
-  void await_resume() { throw_if_cancelled(); }
-
-private:
-  Abort abort() noexcept override { return Abort::gone; }  // never parked: always ready
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine,
+                     std::source_location where = std::source_location::current()) const noexcept {
+    coroutine.promise().where_ = where;
+    TaskState* task = this_loop->current;
+    task->resume = coroutine;
+    task->phase = Phase::ready;
+    this_loop->push_ready(*task);
+  }
+  void await_resume() const {
+    TaskState* task = this_loop->current;
+    if (task->has(Ready::must_cancel)) [[unlikely]]
+      task->throw_cancelled();
+  }
 };
 
 }  // namespace detail

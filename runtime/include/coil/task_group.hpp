@@ -21,8 +21,13 @@ public:
   /// Starts a task that belongs to the group; takes what `coil::create_task` takes.
   /// Errors: `std::logic_error` once the group has ended or is shutting down; what was passed is destroyed.
   template <detail::TaskBody A>
-  auto create_task(A&& body, const TaskOptions& options = {},
-                   const std::source_location& where = std::source_location::current()) {
+  auto create_task(A&& body, std::source_location where = std::source_location::current()) {
+    check_open();
+    return adopt(coil::create_task(std::forward<A>(body), where));
+  }
+  template <detail::TaskBody A>
+  auto create_task(A&& body, const TaskOptions& options,
+                   std::source_location where = std::source_location::current()) {
     check_open();
     return adopt(coil::create_task(std::forward<A>(body), options, where));
   }

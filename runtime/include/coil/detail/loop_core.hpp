@@ -17,8 +17,6 @@ struct LoopParts;
 /// What the hot paths need of a loop.
 struct LoopCore {
   TaskState* current = nullptr;            // the task whose step runs
-  std::coroutine_handle<> bounced = nullptr;  // what `transfer` left for the step to resume
-  unsigned transfers = 0;
   bool debug = false;
   Ready* ready_first = nullptr;
   Ready** ready_end = &ready_first;
@@ -35,15 +33,7 @@ struct LoopCore {
   }
   bool has_ready() const noexcept { return ready_first != nullptr; }
 
-  /// Runs a task until it waits or ends.
-  void run_step(TaskState& task) noexcept;
-  /// The same inside the step of another task.
-  void run_step_nested(TaskState& task) noexcept;
   Loop& loop() noexcept;
-
-private:
-  void run_unusual_step(TaskState& task) noexcept;
-  void resume(TaskState& task) noexcept;
 
 protected:
   LoopCore() = default;
@@ -62,16 +52,22 @@ inline LoopCore& running_loop() {
   return *core;
 }
 
+/// What `transfer` counts, and what it leaves for the step to resume.
+struct Transfers {
+  unsigned count;
+  std::coroutine_handle<> bounced;
+};
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit Transfers transfers{};
+
 /// Continues in `next` without growing the stack.
 ///
 /// Compilers make a tail call of this where they can: clang always, g++ from -O2 on and never under a
 /// sanitizer. Where they do not, each transfer nests; so every 64th goes back to `LoopCore::run_step`
 /// instead. One rule for all builds, so that code compiled with different flags can be mixed.
 inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
-  LoopCore& core = *this_loop;
-  if ((++core.transfers & 63U) != 0) [[likely]]
+  if ((++transfers.count & 63U) != 0) [[likely]]
     return next;
-  core.bounced = next;
+  transfers.bounced = next;
   return std::noop_coroutine();
 }
 

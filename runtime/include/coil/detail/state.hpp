@@ -71,7 +71,7 @@ struct FutureState : Ready {
   };
   std::uintptr_t extras_or_number = 1;  // Extras*, or the task's number shifted left with the low bit set
 
-  FutureState() noexcept : box(nullptr) {}
+  FutureState() noexcept : box(nullptr) { phase = Phase::pending; }
   ~FutureState() {}
   FutureState(const FutureState&) = delete;
   FutureState& operator=(const FutureState&) = delete;
@@ -79,9 +79,7 @@ struct FutureState : Ready {
   bool done() const noexcept { return phase >= Phase::value; }
 
   void ref() noexcept { ++refs; }
-  void unref() noexcept {
-    if (--refs == 0) dispose();
-  }
+  inline void unref() noexcept;
   /// Whether nothing but the block itself has to be given back.
   bool is_plain() const noexcept {
     return phase == Phase::value && destroy_value == nullptr && waiters.empty() && (extras_or_number & 1) != 0;
@@ -146,6 +144,15 @@ private:
 };
 
 struct TaskState : FutureState {
+  /// Referred to by the loop and by its maker.
+  TaskState(std::coroutine_handle<> root, std::uint64_t number, std::source_location where) noexcept
+      : resume(root), created_at(where) {
+    refs = 2;
+    phase = Phase::created;
+    flags = is_task;
+    extras_or_number = number << 1 | 1;
+  }
+
   std::coroutine_handle<> resume;  // the innermost coroutine that waits; before the start and at the end: the root
   std::source_location created_at;
 
@@ -193,22 +200,23 @@ class StatePool {
 public:
   explicit StatePool(LoopCore* core) noexcept : core_(core) {}
 
-  FutureState* make_future() {
-    auto* state = make<FutureState>();
-    state->phase = Phase::pending;
-    return state;
-  }
-  template <class State>
-  State* make() {
+  template <class State, class... Args>
+  State* make(Args... args) {
     ++live_;
     void* memory = free_;
     if (memory != nullptr) [[likely]]
       free_ = static_cast<Ready*>(memory)->next;
     else
       memory = carve();
-    return ::new (memory) State();
+    return ::new (memory) State(args...);
   }
-  void release(FutureState* state) noexcept;
+  void release(FutureState& state) noexcept {
+    state.phase = Phase::free;
+    state.next = free_;
+    free_ = &state;
+    if (--live_ == 0 && core_ == nullptr) [[unlikely]]
+      delete this;
+  }
   /// The loop is gone: the pool deletes itself with its last state.
   void orphan() noexcept;
   void trim() noexcept;
@@ -248,5 +256,13 @@ private:
   std::size_t live_ = 0;
   Chunk* chunks_ = nullptr;
 };
+
+inline void FutureState::unref() noexcept {
+  if (--refs != 0) return;
+  if (is_plain()) [[likely]]
+    StatePool::of(*this).release(*this);
+  else
+    dispose();
+}
 
 }  // namespace coil::detail

@@ -66,6 +66,8 @@ decltype(auto) result_reference(FutureState& state) {
     return static_cast<T&>(state.value<T>());
 }
 
+/// Errors: `std::logic_error` for what cannot be awaited here: nothing, the task itself, another loop's.
+void check_awaitable(const FutureState* state);
 /// Passes a request to cancel on to what `waiter` awaits, with its message.
 void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept;
 
@@ -76,8 +78,10 @@ public:
   explicit FutureOperation(FutureState* state) : state_(state) {}
 
   bool await_ready() const {
-    check_awaited(state_.get());
-    return state_->done();
+    if (state_ && state_->done()) [[likely]]
+      return true;
+    check_awaitable(state_.get());
+    return false;
   }
   void start() noexcept { state_->waiters.push_back(*this); }
   T await_resume() {
@@ -86,14 +90,6 @@ public:
   }
 
 private:
-  static void check_awaited(FutureState* state) {
-    if (state == nullptr) [[unlikely]]
-      throw_logic_error("coil: an empty Task or Future was awaited");
-    if (this_loop != nullptr && state == this_loop->current) [[unlikely]]
-      throw_logic_error("coil: a task cannot await itself");
-    if (this_loop != StatePool::core_of(*state) && !state->done()) [[unlikely]]
-      throw_logic_error("coil: this Task or Future belongs to another loop");
-  }
   Abort abort() noexcept override {
     forward_cancel(*state_, *this->task_);
     return Abort::answer_coming;

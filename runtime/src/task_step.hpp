@@ -1,0 +1,32 @@
+#pragma once
+#include <utility>
+
+#include <coil/detail/loop_core.hpp>
+
+namespace coil::detail {
+
+/// The coroutine is over, or never began: destroys it, then tells whoever waits.
+void end_task(LoopCore& core, TaskState& task) noexcept;
+/// The first step of a task that was cancelled before, or a step of one with a context.
+void run_unusual_step(LoopCore& core, TaskState& task) noexcept;
+
+inline void resume_task(LoopCore& core, TaskState& task) noexcept {
+  core.current = &task;
+  task.phase = Phase::running;
+  task.resume.resume();
+  while (transfers.bounced) [[unlikely]]
+    std::exchange(transfers.bounced, nullptr).resume();
+  core.current = nullptr;
+  core.context = nullptr;
+  if (task.has(Ready::returned)) end_task(core, task);
+}
+
+/// Runs a task until it waits or ends.
+inline void run_step(LoopCore& core, TaskState& task) noexcept {
+  if (task.has(Ready::must_cancel | Ready::has_context)) [[unlikely]]
+    run_unusual_step(core, task);
+  else
+    resume_task(core, task);
+}
+
+}  // namespace coil::detail
