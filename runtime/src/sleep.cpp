@@ -16,19 +16,11 @@ void stop_timer(TimedSuspension& timer) noexcept {
 }
 
 void SleepOperation::start() noexcept {
-  const std::chrono::nanoseconds time = when_.time_since_epoch();
-  if (from_ == From::epoch) {
-    start_timer_at(*this, when_);
-  } else if (time.count() > 0) {
-    start_timer(*this, time);
-  } else {
+  const std::chrono::nanoseconds delay = when_.time_since_epoch();
+  if (delay.count() > 0)
+    start_timer(*this, delay);
+  else
     task_->make_ready();
-  }
-}
-
-Abort SleepOperation::abort() noexcept {
-  parts_of(*this_loop).timers.remove(*this);
-  return Abort::gone;
 }
 
 }  // namespace coil::detail

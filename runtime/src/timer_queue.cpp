@@ -18,8 +18,8 @@ void TimerQueue::add(TimedSuspension& timer, time_point when) {
 void TimerQueue::remove(TimedSuspension& timer) noexcept {
   check(size_ != 0, "a timer that is removed was added");
   --size_;
-  if (timer.heap_index_ != TimedSuspension::not_in_heap) {
-    heap_remove(timer.heap_index_);
+  if (timer.in_heap()) {
+    heap_remove(timer.heap_index());
     return;
   }
   const std::uint64_t tick = tick_of(timer.when_);
@@ -118,13 +118,13 @@ void TimerQueue::empty_slot(int level, std::size_t slot) {
 // ---- The heap: four children a node ----------------------------------------------------------------------
 
 void TimerQueue::heap_push(TimedSuspension& timer) {
-  timer.order_ = next_order_++;
+  timer.set_heap_place(0, next_order_++);
   heap_.push_back({});
   sift_up(heap_.size() - 1, {nanoseconds_of(timer.when_), &timer});
 }
 
 void TimerQueue::heap_remove(std::size_t index) noexcept {
-  heap_[index].timer->heap_index_ = TimedSuspension::not_in_heap;
+  heap_[index].timer->leave_heap();
   const HeapEntry last = heap_.back();
   heap_.pop_back();
   if (index == heap_.size()) return;

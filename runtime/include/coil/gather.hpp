@@ -87,17 +87,21 @@ Coro<std::vector<Outcome<T>>> gather_vector_outcomes(std::vector<Child> children
   co_return outcomes;
 }
 
-/// The elements of an lvalue range are copied, those of an rvalue range moved.
+/// The elements of an lvalue range are copied, those of an rvalue range moved, and its memory given up.
 template <class R>
-std::vector<Child> make_children(R&& range) {
+std::vector<Child> make_children(R& range) {
   std::vector<Child> children;
   if constexpr (requires { range.size(); }) children.reserve(static_cast<std::size_t>(range.size()));
-  for (auto&& element : range) {
-    if constexpr (std::is_lvalue_reference_v<R>)
-      children.push_back(make_child(element));
-    else
-      children.push_back(make_child(std::move(element)));
-  }
+  for (const auto& element : range) children.push_back(make_child(element));
+  return children;
+}
+template <class R>
+  requires(!std::is_lvalue_reference_v<R>)
+std::vector<Child> make_children(R&& range) {
+  std::vector<Child> children;
+  R owned = std::move(range);
+  if constexpr (requires { owned.size(); }) children.reserve(static_cast<std::size_t>(owned.size()));
+  for (auto& element : owned) children.push_back(make_child(std::move(element)));
   return children;
 }
 

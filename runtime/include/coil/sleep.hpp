@@ -17,27 +17,37 @@ void start_timer_at(TimedSuspension& timer, time_point when) noexcept;
 /// Takes a timer out before its time. Harmless if it is in no queue.
 void stop_timer(TimedSuspension& timer) noexcept;
 
-/// Waits until a time; `Start` says from what.
-class SleepOperation : public Operation<SleepOperation, TimedSuspension> {
+/// Waits until a time.
+template <class Leaf>
+class TimedOperation : public Operation<Leaf, TimedSuspension> {
 public:
-  enum class From : unsigned char { now, epoch };
-  SleepOperation(std::chrono::nanoseconds delay, From from) noexcept : from_(from) { when_ = time_point(delay); }
-
+  explicit TimedOperation(time_point when) noexcept { this->when_ = when; }
   bool await_ready() const noexcept { return false; }
-  void start() noexcept;
-  void await_resume() { throw_if_cancelled(); }
+  void await_resume() { this->throw_if_cancelled(); }
 
 private:
-  friend class Operation<SleepOperation, TimedSuspension>;
-  Abort abort() noexcept override;
-  From from_;
+  Abort abort() noexcept final {
+    stop_timer(*this);
+    return Abort::gone;
+  }
+};
+
+/// From the await on; until it starts, the delay stands where the time will.
+class SleepOperation : public TimedOperation<SleepOperation> {
+public:
+  explicit SleepOperation(std::chrono::nanoseconds delay) noexcept : TimedOperation(time_point(delay)) {}
+  void start() noexcept;
+};
+class SleepUntilOperation final : public TimedOperation<SleepUntilOperation> {
+public:
+  using TimedOperation::TimedOperation;
+  void start() noexcept { start_timer_at(*this, when_); }
 };
 
 template <class T>
-class SleepOperationFor : public SleepOperation {
+class SleepOperationFor final : public SleepOperation {
 public:
-  SleepOperationFor(std::chrono::nanoseconds delay, T result)
-      : SleepOperation(delay, From::now), result_(std::move(result)) {}
+  SleepOperationFor(std::chrono::nanoseconds delay, T result) : SleepOperation(delay), result_(std::move(result)) {}
   T await_resume() {
     throw_if_cancelled();
     return std::move(result_);
@@ -72,7 +82,7 @@ public:
 /// Suspends the task for `delay`, from the `co_await`. Zero or less yields exactly once.
 template <class Rep, class Period>
 [[nodiscard]] detail::SleepOperation sleep(std::chrono::duration<Rep, Period> delay) noexcept {
-  return {detail::to_nanoseconds(delay), detail::SleepOperation::From::now};
+  return detail::SleepOperation(detail::to_nanoseconds(delay));
 }
 /// The same, and gives `result`.
 template <class Rep, class Period, class T>
@@ -80,8 +90,8 @@ template <class Rep, class Period, class T>
   return {detail::to_nanoseconds(delay), std::forward<T>(result)};
 }
 /// Suspends the task until `when` on the loop's clock; yields once if that is past.
-[[nodiscard]] inline detail::SleepOperation sleep_until(time_point when) noexcept {
-  return {when.time_since_epoch(), detail::SleepOperation::From::epoch};
+[[nodiscard]] inline detail::SleepUntilOperation sleep_until(time_point when) noexcept {
+  return detail::SleepUntilOperation(when);
 }
 /// Lets everything else that is ready run first.
 [[nodiscard]] inline detail::YieldOperation yield() noexcept { return {}; }

@@ -13,7 +13,7 @@ class TimedSuspension : public Suspension {
 public:
   time_point when() const noexcept { return when_; }
   /// Whether it is in a queue.
-  bool queued() const noexcept { return next_ != nullptr || heap_index_ != not_in_heap; }
+  bool queued() const noexcept { return next_ != nullptr; }
 
 protected:
   using Suspension::Suspension;
@@ -22,9 +22,19 @@ protected:
 
 private:
   friend class TimerQueue;
-  static constexpr std::uint32_t not_in_heap = UINT32_MAX;
-  std::uint32_t heap_index_ = not_in_heap;
-  std::uint32_t order_ = 0;  // among equal times in the heap: first in, first out
+  // In the wheel `prev_` and `next_` are links. In the heap there are none: `next_` is this mark, and `prev_` holds
+  // the index in its low half and the order of arrival in its high half, which is the order among equal times.
+  static Suspension* heap_mark() noexcept { return reinterpret_cast<Suspension*>(std::uintptr_t{1}); }
+  bool in_heap() const noexcept { return next_ == heap_mark(); }
+  std::uint32_t heap_index() const noexcept { return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(prev_)); }
+  std::uint32_t heap_order() const noexcept {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(prev_) >> 32);
+  }
+  void set_heap_place(std::uint32_t index, std::uint32_t order) noexcept {
+    next_ = heap_mark();
+    prev_ = reinterpret_cast<Suspension*>(std::uintptr_t{order} << 32 | index);
+  }
+  void leave_heap() noexcept { prev_ = next_ = nullptr; }
 };
 
 /// Timers in exact order of time, those of equal time in order of arrival.
@@ -83,11 +93,11 @@ private:
   void sift_down(std::size_t index, HeapEntry entry) noexcept;
   void put(std::size_t index, HeapEntry entry) noexcept {
     heap_[index] = entry;
-    entry.timer->heap_index_ = static_cast<std::uint32_t>(index);
+    entry.timer->set_heap_place(static_cast<std::uint32_t>(index), entry.timer->heap_order());
   }
   static bool before(const HeapEntry& a, const HeapEntry& b) noexcept {
     if (a.when != b.when) return a.when < b.when;
-    return static_cast<std::int32_t>(a.timer->order_ - b.timer->order_) < 0;
+    return static_cast<std::int32_t>(a.timer->heap_order() - b.timer->heap_order()) < 0;
   }
 
   std::size_t size_ = 0;
