@@ -1,0 +1,210 @@
+// Whole programs, cancelled at every one of their steps, once and twice: whatever is cut off where, everything that
+// began is ended, cleaned up once, and nothing is left behind.
+#include <coil/task.hpp>
+
+#include <coil/scope.hpp>
+
+#include "../support/loop_test.hpp"
+
+#include <stdexcept>
+#include <string>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// What began and what ended in a scenario.
+struct Balance {
+  int entered = 0;
+  int left = 0;
+  int cleanups_due = 0;
+  int cleanups_done = 0;
+};
+
+class Scope {
+public:
+  explicit Scope(Balance& balance) : balance_(balance) { ++balance_.entered; }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  ~Scope() { ++balance_.left; }
+
+private:
+  Balance& balance_;
+};
+
+coil::Coro<int> work(Balance& balance, std::chrono::milliseconds time, int value) {
+  Scope scope(balance);
+  co_await coil::yield();
+  co_await coil::sleep(time);
+  co_await coil::yield();
+  co_return value;
+}
+
+coil::Coro<int> fail(Balance& balance, std::chrono::milliseconds time) {
+  Scope scope(balance);
+  co_await coil::sleep(time);
+  throw std::runtime_error("planned");
+}
+
+// Takes the failures that the scenarios plan; lets a cancellation pass.
+coil::Coro<void> expect_failure(coil::Coro<void> coro) {
+  try {
+    co_await std::move(coro);
+  } catch (const std::runtime_error&) {
+  }
+}
+
+coil::Coro<void> gather_of_timeouts(Balance& balance) {
+  Scope scope(balance);
+  auto body = [&]() -> coil::Coro<void> {
+    co_await coil::gather(coil::wait_for(work(balance, 1ms, 1), 5ms), coil::wait_for(work(balance, 5ms, 2), 2ms),
+                          work(balance, 3ms, 3));
+  };
+  co_await expect_failure(body());
+  co_await coil::gather(coil::return_exceptions, fail(balance, 1ms), work(balance, 2ms, 1));
+}
+
+coil::Coro<void> groups_in_groups(Balance& balance) {
+  Scope scope(balance);
+  auto inner = [&](coil::TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(work(balance, 1ms, 1));
+    group.create_task(fail(balance, 2ms));
+    co_await coil::sleep(3ms);
+  };
+  auto outer = [&](coil::TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(work(balance, 2ms, 1));
+    auto careful = [&]() -> coil::Coro<void> { co_await coil::task_group(inner); };
+    co_await expect_failure(careful());
+    group.create_task(work(balance, 2ms, 1));
+  };
+  co_await coil::task_group(outer);
+}
+
+coil::Coro<void> group_ended_early(Balance& balance) {
+  Scope scope(balance);
+  auto body = [&](coil::TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(work(balance, 9ms, 1));
+    group.create_task(work(balance, 1ms, 1));
+    co_await coil::sleep(2ms);
+    group.cancel();
+    co_await coil::sleep(2ms);
+  };
+  co_await coil::task_group(body);
+}
+
+coil::Coro<void> cleanups(Balance& balance) {
+  Scope scope(balance);
+  auto innermost = [&]() -> coil::Coro<int> {
+    ++balance.cleanups_due;
+    const int value = co_await work(balance, 2ms, 4);
+    co_return value;
+  };
+  auto inner_cleanup = [&]() -> coil::Coro<void> {
+    ++balance.cleanups_done;
+    co_await coil::sleep(1ms);
+  };
+  auto body = [&]() -> coil::Coro<void> {
+    ++balance.cleanups_due;
+    co_await coil::try_finally(innermost, inner_cleanup);
+    co_await coil::sleep(1ms);
+  };
+  auto outer_cleanup = [&]() -> coil::Coro<void> {
+    ++balance.cleanups_done;
+    co_await coil::yield();
+    co_await coil::sleep(1ms);
+  };
+  auto limited = [&]() -> coil::Coro<void> { co_await coil::wait_for(coil::try_finally(body, outer_cleanup), 3ms); };
+  co_await expect_failure(limited());
+}
+
+coil::Coro<void> tasks_and_futures(Balance& balance) {
+  Scope scope(balance);
+  auto future = coil::get_running_loop().create_future<int>();
+  auto timer = coil::get_running_loop().call_later(2ms, [&future] {
+    if (!future.done()) future.set_result(1);
+  });
+  auto wait = [&]() -> coil::Coro<int> {
+    Scope inside(balance);
+    const int value = co_await future;
+    co_return value;
+  };
+  auto body = [&](coil::TaskGroup& group) -> coil::Coro<void> {
+    auto first = group.create_task(wait());
+    auto second = group.create_task(wait());
+    auto outcome = co_await coil::as_result(first);
+    auto other = co_await coil::as_result(coil::gather(second, work(balance, 1ms, 2)));
+    outcome.value();
+    other.value();
+  };
+  auto cancel_timer = [&]() -> coil::Coro<void> {
+    timer.cancel();
+    co_return;
+  };
+  auto grouped = [&]() -> coil::Coro<void> { co_await coil::task_group(body); };
+  co_await coil::try_finally(grouped, cancel_timer);
+}
+
+using Scenario = coil::Coro<void> (*)(Balance&);
+
+// Cancels `scenario` after `time` and `steps` yields, and a second time `again` yields later (-1: only once).
+coil::Coro<void> cancel_at(Scenario scenario, std::chrono::microseconds time, int steps, int again) {
+  Balance balance;
+  const auto frames = coil::detail::live_frames();
+  const auto start = coil_test::elapsed();
+  {
+    auto task = coil::create_task(scenario(balance));
+    if (time > 0us) co_await coil::sleep(time);
+    for (int i = 0; i < steps; ++i) co_await coil::yield();
+    const bool asked = task.cancel("cut off");
+    if (again >= 0) {
+      for (int i = 0; i < again; ++i) co_await coil::yield();
+      task.cancel("again");
+    }
+    auto outcome = co_await coil::as_result(task);
+    CHECK(outcome.exception() == nullptr);
+    CHECK((outcome.cancelled() || outcome.has_value()));
+    CHECK((asked || outcome.has_value()));
+  }
+  co_await coil::yield();
+  CHECK(coil_test::elapsed() - start < 100ms);
+  CHECK(balance.entered == balance.left);
+  CHECK(balance.cleanups_due == balance.cleanups_done);
+  CHECK(coil::get_running_loop().metrics().tasks == 1);
+  CHECK(coil::get_running_loop().metrics().timers == 0);
+  CHECK(coil::detail::live_frames() == frames);
+}
+
+coil::Coro<void> cancel_everywhere(Scenario scenario) {
+  for (auto time = 0us; time <= 9000us; time += 500us) {
+    for (int steps = 0; steps <= 6; ++steps) {
+      for (int again = -1; again <= 4; ++again) {
+        CAPTURE(time);
+        CAPTURE(steps);
+        CAPTURE(again);
+        co_await cancel_at(scenario, time, steps, again);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+LOOP_TEST("cancel anywhere: a gather of timeouts ends and leaves nothing") {
+  co_await cancel_everywhere(gather_of_timeouts);
+}
+
+LOOP_TEST("cancel anywhere: groups in groups, one of which fails, end and leave nothing") {
+  co_await cancel_everywhere(groups_in_groups);
+}
+
+LOOP_TEST("cancel anywhere: a group that ends itself ends and leaves nothing") {
+  co_await cancel_everywhere(group_ended_early);
+}
+
+LOOP_TEST("cancel anywhere: nested cleanups under a timeout each run once") {
+  co_await cancel_everywhere(cleanups);
+}
+
+LOOP_TEST("cancel anywhere: tasks that share a future end and leave nothing") {
+  co_await cancel_everywhere(tasks_and_futures);
+}
