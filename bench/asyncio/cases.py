@@ -1,0 +1,137 @@
+"""The cases on Python's asyncio: `python3 cases.py [--uvloop] CASE COUNT`."""
+import asyncio
+import os
+import resource
+import sys
+import time
+
+BATCH = 1000
+NAP = 0.1
+
+
+def show(name, value):
+    print(f"{name}={value:.9g}", flush=True)
+
+
+def show_ns_each(name, start, count):
+    show(name, (time.perf_counter_ns() - start) / count)
+
+
+def resident_bytes():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def peak_mib():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+
+
+async def nothing():
+    pass
+
+
+async def spawn(count):
+    start = time.perf_counter_ns()
+    for _ in range(count // BATCH):
+        tasks = [asyncio.create_task(nothing()) for _ in range(BATCH)]
+        for task in tasks:
+            await task
+    show_ns_each("spawn", start, count)
+
+
+async def yield_often(times):
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+async def yield_(count):
+    start = time.perf_counter_ns()
+    tasks = [asyncio.create_task(yield_often(count // BATCH)) for _ in range(BATCH)]
+    for task in tasks:
+        await task
+    show_ns_each("yield", start, count)
+
+
+async def same(value):
+    return value
+
+
+async def chain(count):
+    start = time.perf_counter_ns()
+    total = 0
+    for i in range(count):
+        total += await same(i)
+    show_ns_each("chain", start, count)
+    assert total == count * (count - 1) // 2
+
+
+def delays():
+    """0 to 999 ms, the same ones as in measure.hpp."""
+    state = 2023
+    while True:
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        yield (state >> 33) % 1000
+
+
+async def sleep_until(when):
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(when - loop.time())
+
+
+async def timers(count):
+    cpu = time.process_time()
+    loop = asyncio.get_running_loop()
+    last = 0
+    tasks = []
+    for delay, _ in zip(delays(), range(count)):
+        when = loop.time() + delay / 1000
+        last = max(last, when)
+        tasks.append(asyncio.create_task(sleep_until(when)))
+    for task in tasks:
+        await task
+    late = loop.time() - last
+    show("timers", (time.process_time() - cpu) * 1e9 / count)
+    show("timers_late", late * 1e3)
+
+
+async def pass_(gate):
+    await gate
+
+
+async def idle(count):
+    before = resident_bytes()
+    gate = asyncio.get_running_loop().create_future()
+    tasks = [asyncio.create_task(pass_(gate)) for _ in range(count)]
+    await asyncio.sleep(0)  # all of them wait now
+    show("idle", (resident_bytes() - before) / count)
+    os._exit(0)  # to tear them down takes longer than all the rest
+
+
+async def gather(count):
+    cpu = time.process_time()
+    start = time.perf_counter()
+    await asyncio.gather(*[asyncio.sleep(NAP) for _ in range(count)])
+    wall = time.perf_counter() - start
+    show("gather", (wall - NAP) * 1e3)
+    show("gather_cpu", (time.process_time() - cpu) * 1e3)
+    show("gather_rss", peak_mib())
+
+
+CASES = {"spawn": spawn, "yield": yield_, "chain": chain, "timers": timers, "idle": idle, "gather": gather}
+
+
+def main(arguments):
+    if arguments[:1] == ["--uvloop"]:
+        import uvloop
+
+        uvloop.install()
+        arguments = arguments[1:]
+    if len(arguments) != 2 or arguments[0] not in CASES or not arguments[1].isdigit():
+        return f"usage: {sys.argv[0]} [--uvloop] CASE COUNT, with CASE one of {' '.join(CASES)}"
+    asyncio.run(CASES[arguments[0]](int(arguments[1])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,151 @@
+"""What is measured: the cases, the systems that can do them, how often, and how to start one measurement."""
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+# Every figure a case may print: its unit, and what it says.
+FIGURES = {
+    "spawn": ("ns", "create a task and await it, in batches of 1000"),
+    "yield": ("ns", "let the others run once; 1000 tasks take turns"),
+    "chain": ("ns", "await a coroutine that returns at once"),
+    "timers": ("ns", "CPU time for a task that sleeps 0 to 999 ms; all of them at once"),
+    "timers_late": ("ms", "from the last deadline to the end of the last task"),
+    "idle": ("B", "memory of a task that waits for something"),
+    "gather": ("ms", "wall time beyond 100 ms of {n} tasks that sleep 100 ms"),
+    "gather_cpu": ("ms", "CPU time of {n} tasks that sleep 100 ms"),
+    "gather_rss": ("MiB", "most memory in use with {n} tasks that sleep 100 ms"),
+    "startup": ("ms", "start a program that prints a line from a task, until its end"),
+}
+
+SYSTEMS = {
+    "coil": "this library",
+    "limit": "the least that runs coroutines, written by hand: bench/limit",
+    "thread": "a std::thread for each task",
+    "process": "a fork for each task",
+    "asyncio": "Python's asyncio",
+    "uvloop": "asyncio on uvloop",
+}
+
+# How many operations one measurement does: (--quick, otherwise, --full). None: not measured then.
+COUNTS = {
+    "spawn": {
+        "coil": (200_000, 1_000_000, 3_000_000),
+        "limit": (200_000, 1_000_000, 3_000_000),
+        "thread": (2_000, 10_000, 20_000),
+        "process": (1_000, 3_000, 10_000),
+        "asyncio": (20_000, 100_000, 200_000),
+    },
+    "yield": {
+        "coil": (300_000, 1_000_000, 3_000_000),
+        "limit": (300_000, 1_000_000, 3_000_000),
+        "asyncio": (50_000, 200_000, 500_000),
+    },
+    "chain": {
+        "coil": (1_000_000, 10_000_000, 10_000_000),
+        "limit": (1_000_000, 10_000_000, 10_000_000),
+        "asyncio": (200_000, 1_000_000, 1_000_000),
+    },
+    "timers": {
+        "coil": (1_000_000, 1_000_000, 1_000_000),
+        "limit": (1_000_000, 1_000_000, 1_000_000),
+        "asyncio": (50_000, 100_000, 200_000),
+    },
+    "idle": {
+        "coil": (100_000, 1_000_000, 1_000_000),
+        "limit": (100_000, 1_000_000, 1_000_000),
+        "thread": (500, 10_000, 10_000),
+        "process": (100, 1_000, 10_000),
+        "asyncio": (20_000, 100_000, 200_000),
+    },
+    "startup": {
+        "coil": (10, 20, 50),
+        "limit": (10, 20, 50),
+        "thread": (10, 20, 50),
+        "process": (10, 20, 50),
+        "asyncio": (3, 5, 10),
+    },
+}
+
+# gather/N: the systems that are asked for so many, with --quick and otherwise.
+LIGHT = ("coil", "limit", "asyncio")
+GATHERS = {
+    3: (tuple(SYSTEMS), tuple(SYSTEMS)),
+    100: ((), tuple(SYSTEMS)),
+    1000: (tuple(SYSTEMS), tuple(SYSTEMS)),
+    10_000: (LIGHT, tuple(SYSTEMS)),
+    100_000: ((), LIGHT + ("uvloop",)),
+}
+
+MODES = ("quick", "default", "full")
+ROUNDS = {"quick": 3, "default": 5, "full": 9}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the plan: `counts` says how many operations each system does in a measurement."""
+
+    name: str  # as on the command line and in the results, "gather/1000" for example
+    counts: dict
+
+    def figure_name(self, printed):
+        """What the program calls `gather_cpu` is `gather_cpu/1000` here."""
+        return printed + self.name.removeprefix(self.kind)
+
+    @property
+    def kind(self):
+        return self.name.partition("/")[0]
+
+
+def describe(figure):
+    """The unit of a figure and what it says."""
+    kind, _, count = figure.partition("/")
+    unit, text = FIGURES[kind]
+    return unit, text.format(n=count)
+
+
+def all_cases(mode):
+    """All cases in the order in which they are measured; those without a system are not for this mode."""
+    column = MODES.index(mode)
+    cases = []
+    for kind, systems in COUNTS.items():
+        if kind == "startup":  # the last one
+            cases += [gather_case(count, mode) for count in GATHERS]
+        counts = {system: counts[column] for system, counts in systems.items()}
+        if "asyncio" in counts:
+            counts["uvloop"] = counts["asyncio"]
+        cases.append(Case(kind, counts))
+    return cases
+
+
+def gather_case(count, mode):
+    quick, otherwise = GATHERS[count]
+    return Case(f"gather/{count}", dict.fromkeys(quick if mode == "quick" else otherwise, count))
+
+
+def missing_rivals():
+    """The rivals that cannot be measured here, each with what to do about it."""
+    missing = {}
+    if importlib.util.find_spec("uvloop") is None:
+        missing["uvloop"] = "not installed; Debian: apt install python3-uvloop, elsewhere: pip install uvloop"
+    return missing
+
+
+def command(build, case, system):
+    """The program that makes one measurement. It prints lines `figure=value`."""
+    programs = build / "bench"
+    python = [sys.executable, str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else "cases.py"))]
+    if system == "uvloop":
+        python.append("--uvloop")
+    interpreted = system in ("asyncio", "uvloop")
+    if case.kind == "startup":
+        hello = python if interpreted else [str(programs / f"{system}-hello")]
+        return [str(programs / "launch"), str(case.counts[system]), *hello]
+    return [*(python if interpreted else [str(programs / f"{system}-cases")]), case.kind, str(case.counts[system])]
+
+
+def runs_on_one_core(system):
+    """Systems of one thread are kept on one core; threads and processes may use them all."""
+    return system not in ("thread", "process")
