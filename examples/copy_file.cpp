@@ -55,7 +55,7 @@ coil::Coro<std::size_t> replace(int from, std::string to, const struct ::stat& l
 coil::Coro<int> copy_file(std::string from, std::string to) {
   const coil::time_point start = coil::get_running_loop().time();
   const Open in(co_await coil::openat(AT_FDCWD, from, O_RDONLY));
-  struct ::stat source {}, target {};
+  struct ::stat source{}, target{};
   if (::fstat(in.fd, &source) != 0) refuse(from, errno);
   if (S_ISDIR(source.st_mode)) refuse(from, EISDIR);
   const bool exists = ::stat(to.c_str(), &target) == 0;

@@ -40,7 +40,8 @@ coil::Coro<int> three_workers() {
     co_await coil::task_group(body);
   } catch (const coil::ExceptionGroup& group) {
     std::puts(group.what());
-    group.visit([](const std::exception_ptr& failure) { std::printf("  %s", coil::format_exception(failure).c_str()); });
+    group.visit(
+        [](const std::exception_ptr& failure) { std::printf("  %s", coil::format_exception(failure).c_str()); });
   }
   co_return 0;
 }

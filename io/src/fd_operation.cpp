@@ -50,14 +50,13 @@ std::size_t FdOperation::take_value() {
 }
 
 void FdOperation::throw_error(int error) const {
-  throw std::system_error(error, std::system_category(),
-                          std::string(call_) + "(fd " + std::to_string(fd_) + ")");
+  throw std::system_error(error, std::system_category(), std::string(call_) + "(fd " + std::to_string(fd_) + ")");
 }
 
 void FdOperation::plan_transfer(std::size_t size) noexcept {
   const bool is_virtual = runs_on_virtual_clock();
   if (size < inline_transfer_max && !is_virtual) return;
-  struct stat found {};
+  struct stat found{};
   if (::fstat(fd_, &found) != 0 || !(S_ISREG(found.st_mode) || S_ISBLK(found.st_mode))) return;
   self_finishing_ = true;
   in_background_ = size >= inline_transfer_max;

@@ -86,9 +86,7 @@ void RenameOperation::await_resume() {
 UnlinkOperation::UnlinkOperation(int dirfd, std::string path, int flags) noexcept
     : Operation("unlinkat", dirfd, std::move(path)), flags_(flags) {}
 
-void UnlinkOperation::fill(io_uring_sqe& sqe) noexcept {
-  io_uring_prep_unlinkat(&sqe, fd_, path_.c_str(), flags_);
-}
+void UnlinkOperation::fill(io_uring_sqe& sqe) noexcept { io_uring_prep_unlinkat(&sqe, fd_, path_.c_str(), flags_); }
 
 MakeDirectoryOperation::MakeDirectoryOperation(int dirfd, std::string path, ::mode_t mode) noexcept
     : Operation("mkdirat", dirfd, std::move(path)), mode_(mode) {}

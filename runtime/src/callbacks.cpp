@@ -84,9 +84,7 @@ void Handle::cancel() noexcept {
   }
 }
 
-bool Handle::cancelled() const noexcept {
-  return callback_ != nullptr && callback_->phase == detail::Phase::cancelled;
-}
+bool Handle::cancelled() const noexcept { return callback_ != nullptr && callback_->phase == detail::Phase::cancelled; }
 
 time_point TimerHandle::when() const {
   if (callback_ == nullptr) detail::throw_logic_error("coil: TimerHandle::when() of an empty handle");

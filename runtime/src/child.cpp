@@ -87,7 +87,8 @@ Abort GatherOperation::abort() noexcept {
   }
   cancel_requested_ = true;
   const Extras* more = task_->extras_if_any();
-  for (Child& child : children_) child.state().cancel(more == nullptr ? std::string_view() : std::string_view(more->message));
+  for (Child& child : children_)
+    child.state().cancel(more == nullptr ? std::string_view() : std::string_view(more->message));
   return Abort::answer_coming;
 }
 

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <typeinfo>
 
+#include <coil/coro.hpp>
 #include <coil/detail/check.hpp>
 #include <coil/detail/promise.hpp>
-#include <coil/coro.hpp>
 #include "symbol.hpp"
 
 namespace coil::detail {

@@ -13,8 +13,8 @@
 namespace coil {
 
 ExceptionGroup::ExceptionGroup(const std::string& message, std::vector<std::exception_ptr> exceptions)
-    : std::runtime_error(fmt::format("{} ({} sub-exception{})", message, exceptions.size(),
-                                     exceptions.size() == 1 ? "" : "s")),
+    : std::runtime_error(
+          fmt::format("{} ({} sub-exception{})", message, exceptions.size(), exceptions.size() == 1 ? "" : "s")),
       message_(message),
       exceptions_(std::move(exceptions)) {
   if (exceptions_.empty()) throw std::invalid_argument("coil: an ExceptionGroup needs at least one exception");

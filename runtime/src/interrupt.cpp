@@ -21,13 +21,13 @@ void on_interrupt(int) {
 }
 
 bool has_default_disposition(int signal) noexcept {
-  struct sigaction current {};
+  struct sigaction current{};
   return ::sigaction(signal, nullptr, &current) == 0 && (current.sa_flags & SA_SIGINFO) == 0 &&
          current.sa_handler == SIG_DFL;
 }
 
 void set_disposition(int signal, void (*handler)(int), int flags) noexcept {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
@@ -59,7 +59,7 @@ InterruptScope::InterruptScope(LoopParts& parts, TaskState& main) noexcept : par
 InterruptScope::~InterruptScope() {
   parts_.interruptible = nullptr;
   if (!installed_) return;
-  struct sigaction current {};
+  struct sigaction current{};
   ::sigaction(SIGINT, nullptr, &current);
   if (current.sa_handler == on_interrupt) set_disposition(SIGINT, SIG_DFL, 0);
   taker.store(nullptr);

@@ -20,7 +20,8 @@ namespace {
 void print(const ErrorContext& context) noexcept {
   try {
     std::string text = "coil: " + context.message + "\n";
-    if (context.task) text += fmt::format("  task '{}' created at {}\n", context.task->name(), detail::describe(context.where));
+    if (context.task)
+      text += fmt::format("  task '{}' created at {}\n", context.task->name(), detail::describe(context.where));
     if (context.exception) text += "  " + format_exception(context.exception);
     std::fputs(text.c_str(), stderr);
   } catch (...) {
@@ -90,7 +91,8 @@ void report_replaced(const std::exception_ptr& body_error) noexcept {
 
 void report_slow(Loop& loop, TaskState* task, std::chrono::nanoseconds took) noexcept {
   const double seconds = static_cast<double>(took.count()) / 1e9;
-  if (task == nullptr) return loop.call_exception_handler({.message = fmt::format("Executing a callback took {:.3f} s", seconds)});
+  if (task == nullptr)
+    return loop.call_exception_handler({.message = fmt::format("Executing a callback took {:.3f} s", seconds)});
   std::string place;
   if (!task->done() && task->resume) place = ", now at " + describe(promise_at(task->resume).where_);
   loop.call_exception_handler(

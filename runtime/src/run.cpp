@@ -16,8 +16,7 @@ Runner::Entered::Entered(const Runner& runner) noexcept {
 Runner::Entered::~Entered() { detail::this_loop = nullptr; }
 
 void Runner::begin() {
-  if (detail::this_loop != nullptr)
-    detail::throw_logic_error("coil: run() cannot be called from a running event loop");
+  if (detail::this_loop != nullptr) detail::throw_logic_error("coil: run() cannot be called from a running event loop");
   loop();
 }
 
@@ -46,8 +45,7 @@ void Runner::run_task(const TaskRef& main) {
 void Runner::cancel_all_tasks() {
   std::vector<TaskRef> left = all_tasks();
   for (const TaskRef& task : left) task.cancel();
-  for (const TaskRef& task : left)
-    loop_->run_until_done(*detail::HandleAccess::state(task));
+  for (const TaskRef& task : left) loop_->run_until_done(*detail::HandleAccess::state(task));
   for (const TaskRef& task : left) {
     detail::TaskState& state = *detail::HandleAccess::state(task);
     if (state.phase == detail::Phase::error && !state.has(detail::Ready::retrieved))

@@ -1,11 +1,11 @@
 #include <coil/detail/state.hpp>
 
+#include <cxxabi.h>
 #include <coil/detail/check.hpp>
 #include <coil/detail/loop_core.hpp>
 #include <coil/detail/promise.hpp>
 #include <coil/detail/state_ref.hpp>
 #include <coil/error.hpp>
-#include <cxxabi.h>
 
 #include <utility>
 
@@ -163,8 +163,7 @@ void Suspension::wake(FutureState*) noexcept {
 void check_awaitable(const FutureState* state) {
   if (state == nullptr) throw_logic_error("coil: an empty Task or Future was awaited");
   if (this_loop != nullptr && state == this_loop->current) throw_logic_error("coil: a task cannot await itself");
-  if (this_loop != StatePool::core_of(*state))
-    throw_logic_error("coil: this Task or Future belongs to another loop");
+  if (this_loop != StatePool::core_of(*state)) throw_logic_error("coil: this Task or Future belongs to another loop");
 }
 
 void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept {
@@ -176,7 +175,8 @@ void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept {
 
 FutureState* checked_state(FutureState* state, const char* call) {
   if (state == nullptr)
-    throw std::logic_error("coil: " + std::string(call) + "() of an empty Task or Future; make one with create_task() or create_future()");
+    throw std::logic_error("coil: " + std::string(call) +
+                           "() of an empty Task or Future; make one with create_task() or create_future()");
   return state;
 }
 

@@ -2,8 +2,7 @@
 
 namespace coil {
 
-Timeout::Timeout(std::optional<time_point> when)
-    : cancelling_before_(0), task_(current_task()), when_(when) {
+Timeout::Timeout(std::optional<time_point> when) : cancelling_before_(0), task_(current_task()), when_(when) {
   cancelling_before_ = task_.cancelling();
   if (when_) timer_ = get_running_loop().call_at(*when_, [this] { expire(); });
 }

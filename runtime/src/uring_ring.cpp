@@ -40,8 +40,8 @@ void UringRing::set_up(unsigned entries) {
   constexpr unsigned always = IORING_SETUP_CLAMP;
   constexpr unsigned flag_sets[] = {
       always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-          IORING_SETUP_TASKRUN_FLAG,                                                                   // 6.1
-      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,        // 5.19
+          IORING_SETUP_TASKRUN_FLAG,                                                             // 6.1
+      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  // 5.19
       always,
   };
   int error = 0;
@@ -176,8 +176,7 @@ void UringRing::enter(std::chrono::nanoseconds timeout) noexcept {
     case EBADR:
       fail("the kernel had no memory for completions and dropped some (EBADR)", std::source_location::current());
     default:
-      fail("io_uring_enter failed: the ring was used from another thread or closed",
-           std::source_location::current());
+      fail("io_uring_enter failed: the ring was used from another thread or closed", std::source_location::current());
   }
 }
 

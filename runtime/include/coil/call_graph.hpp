@@ -10,16 +10,16 @@ namespace coil {
 
 /// One coroutine of a task.
 struct CallGraphFrame {
-  std::string function;  ///< "server(int)"
+  std::string function;        ///< "server(int)"
   std::source_location where;  ///< the `co_await` it stands at; before the first one, its function
 };
 
 /// A task and where it stands.
 struct CallGraph {
   TaskRef task;
-  std::vector<CallGraphFrame> frames;   ///< innermost first; empty while the task runs or once it is done
+  std::vector<CallGraphFrame> frames;  ///< innermost first; empty while the task runs or once it is done
   std::source_location created_at;
-  std::vector<TaskRef> awaited_by;      ///< the tasks that await it directly
+  std::vector<TaskRef> awaited_by;  ///< the tasks that await it directly
 };
 
 /// Where `task` stands and who awaits it.

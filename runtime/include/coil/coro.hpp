@@ -163,9 +163,8 @@ public:
     return false;
   }
   template <class Promise>
-  std::coroutine_handle<> await_suspend(
-      std::coroutine_handle<Promise> parent,
-      std::source_location where = std::source_location::current()) noexcept {
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent,
+                                        std::source_location where = std::source_location::current()) noexcept {
     parent.promise().where_ = where;
     slot_.continuation = parent;
     child_.promise().receiver_ = Receiver(slot_);

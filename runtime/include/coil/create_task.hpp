@@ -95,8 +95,7 @@ auto create_task(A&& body, std::source_location where = std::source_location::cu
   return detail::start_coro(core, coro, where);
 }
 template <detail::TaskBody A>
-auto create_task(A&& body, const TaskOptions& options,
-                 std::source_location where = std::source_location::current()) {
+auto create_task(A&& body, const TaskOptions& options, std::source_location where = std::source_location::current()) {
   detail::LoopCore& core = detail::running_loop();
   auto coro = detail::as_coro(std::forward<A>(body));
   return detail::start_coro(core, coro, where, options);

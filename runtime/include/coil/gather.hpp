@@ -106,8 +106,7 @@ std::vector<Child> make_children(R&& range) {
 }
 
 template <class R>
-using RangeResult =
-    ChildResult<std::conditional_t<std::is_lvalue_reference_v<R>, RangeElement<R>&, RangeElement<R>>>;
+using RangeResult = ChildResult<std::conditional_t<std::is_lvalue_reference_v<R>, RangeElement<R>&, RangeElement<R>>>;
 
 }  // namespace detail
 
@@ -121,8 +120,7 @@ using RangeResult =
 /// Cancellation: cancels all arguments, waits for them, then throws.
 /// Lifetime: what a coroutine refers to outlives the await.
 template <class... A>
-  requires(sizeof...(A) != 1 || (!detail::ChildRange<std::remove_cvref_t<A>> && ...)) &&
-          (detail::TaskBody<A> && ...)
+  requires(sizeof...(A) != 1 || (!detail::ChildRange<std::remove_cvref_t<A>> && ...)) && (detail::TaskBody<A> && ...)
 [[nodiscard]] auto gather(A&&... awaitables) {
   (detail::refuse_temporary_closure<A>(), ...);
   return detail::gather_tuple<detail::ChildResult<A>...>(
@@ -130,8 +128,7 @@ template <class... A>
 }
 /// The same; each argument gives an Outcome, and no failure ends it. Being cancelled itself still throws.
 template <class... A>
-  requires(sizeof...(A) != 1 || (!detail::ChildRange<std::remove_cvref_t<A>> && ...)) &&
-          (detail::TaskBody<A> && ...)
+  requires(sizeof...(A) != 1 || (!detail::ChildRange<std::remove_cvref_t<A>> && ...)) && (detail::TaskBody<A> && ...)
 [[nodiscard]] auto gather(ReturnExceptions, A&&... awaitables) {
   (detail::refuse_temporary_closure<A>(), ...);
   return detail::gather_outcomes<detail::ChildResult<A>...>(

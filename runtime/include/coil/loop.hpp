@@ -25,13 +25,13 @@ struct ErrorContext {
 
 /// How busy a loop is. Operations that the loop keeps for itself are not counted.
 struct Metrics {
-  std::size_t tasks;                 // not done
-  std::size_t ready;                 // tasks and callbacks that are to run
+  std::size_t tasks;  // not done
+  std::size_t ready;  // tasks and callbacks that are to run
   std::size_t timers;
   std::size_t operations_in_flight;  // in the kernel, or queued for it
   std::uint64_t submissions;
   std::uint64_t completions;
-  std::uint64_t wakeups;                    // times the loop slept in the kernel
+  std::uint64_t wakeups;                      // times the loop slept in the kernel
   std::chrono::nanoseconds longest_callback;  // exact in debug mode; else the longest run between two sleeps
 };
 

@@ -26,8 +26,7 @@ public:
     return adopt(coil::create_task(std::forward<A>(body), where));
   }
   template <detail::TaskBody A>
-  auto create_task(A&& body, const TaskOptions& options,
-                   std::source_location where = std::source_location::current()) {
+  auto create_task(A&& body, const TaskOptions& options, std::source_location where = std::source_location::current()) {
     check_open();
     return adopt(coil::create_task(std::forward<A>(body), options, where));
   }
@@ -108,7 +107,8 @@ Coro<R> run_group(F body) {
 }
 
 template <class F>
-using GroupResult = typename decltype(as_coro(std::declval<std::decay_t<F>&>()(std::declval<TaskGroup&>())))::value_type;
+using GroupResult =
+    typename decltype(as_coro(std::declval<std::decay_t<F>&>()(std::declval<TaskGroup&>())))::value_type;
 
 }  // namespace detail
 

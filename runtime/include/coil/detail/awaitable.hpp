@@ -44,8 +44,7 @@ inline constexpr bool is_coro<Coro<T>> = true;
 
 /// A callable that gives something to await: what `run`, `create_task`, `gather` and the scopes accept.
 template <class F, class... Args>
-concept AsyncCallable =
-    std::invocable<F, Args...> && Awaitable<std::invoke_result_t<F, Args...>> && !Awaitable<F>;
+concept AsyncCallable = std::invocable<F, Args...> && Awaitable<std::invoke_result_t<F, Args...>> && !Awaitable<F>;
 
 /// What an AsyncCallable's awaitable gives.
 template <class F, class... Args>
@@ -71,8 +70,8 @@ inline constexpr bool is_gcc12 = false;
 /// False for a closure that this compiler would destroy twice inside a `co_await` expression (GCC PR 99576).
 /// `F` is deduced by a forwarding reference: a non-reference means a temporary.
 template <class F>
-inline constexpr bool survives_co_await = !is_gcc12 || std::is_lvalue_reference_v<F> ||
-                                          Awaitable<F> || std::is_trivially_copyable_v<F>;
+inline constexpr bool survives_co_await =
+    !is_gcc12 || std::is_lvalue_reference_v<F> || Awaitable<F> || std::is_trivially_copyable_v<F>;
 
 /// Refuses such closures with a sentence.
 template <class F>

@@ -38,7 +38,7 @@ private:
   friend class MultiWait;
   Abort abort() noexcept override { return Abort::gone; }  // never waited on itself
 
-  static constexpr std::uintptr_t unstarted = 1;       // the word is a coroutine's address, not a FutureState
+  static constexpr std::uintptr_t unstarted = 1;  // the word is a coroutine's address, not a FutureState
   static constexpr std::uintptr_t from_coroutine = 2;
   static constexpr std::uintptr_t flags = 3;
   std::uintptr_t word_;

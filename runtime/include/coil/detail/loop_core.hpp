@@ -16,7 +16,7 @@ struct LoopParts;
 
 /// What the hot paths need of a loop.
 struct LoopCore {
-  TaskState* current = nullptr;            // the task whose step runs
+  TaskState* current = nullptr;  // the task whose step runs
   bool debug = false;
   Ready* ready_first = nullptr;
   Ready** ready_end = &ready_first;

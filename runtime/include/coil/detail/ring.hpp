@@ -98,11 +98,11 @@ protected:
   std::int32_t take_result();
 
   std::int32_t result_ = 0;
-  bool self_finishing_ = false;    // completes without a peer, as file operations do
-  bool restarts_ = true;           // is tried again after an interruption
-  bool internal_ = false;          // not counted in the metrics
+  bool self_finishing_ = false;  // completes without a peer, as file operations do
+  bool restarts_ = true;         // is tried again after an interruption
+  bool internal_ = false;        // not counted in the metrics
   bool cancel_requested_ = false;
-  bool cancelled_ = false;         // ended by its cancellation: it has done nothing
+  bool cancelled_ = false;  // ended by its cancellation: it has done nothing
 
 private:
   friend class UringRing;

@@ -27,8 +27,8 @@ enum class Phase : std::uint8_t { free, pending, created, ready, running, waitin
 /// What stands in the ready queue: a task or a callback.
 struct Ready {
   union {
-    Ready* next = nullptr;    // while ready
-    Suspension* waiting_on;   // of a task, while waiting
+    Ready* next = nullptr;   // while ready
+    Suspension* waiting_on;  // of a task, while waiting
     std::exception_ptr* unused;
   };
   std::uint32_t refs = 0;
@@ -39,11 +39,11 @@ struct Ready {
   enum Flag : std::uint8_t {
     is_callback = 1,
     is_task = 2,
-    must_cancel = 4,     // a request that no wait has seen yet
-    throw_cancel = 8,    // the wait was given up: its await throws
-    retrieved = 16,      // somebody took the exception or the moved-out value
-    returned = 32,       // the coroutine is at its final suspension
-    has_context = 64,    // its extras hold a context other than the empty one
+    must_cancel = 4,   // a request that no wait has seen yet
+    throw_cancel = 8,  // the wait was given up: its await throws
+    retrieved = 16,    // somebody took the exception or the moved-out value
+    returned = 32,     // the coroutine is at its final suspension
+    has_context = 64,  // its extras hold a context other than the empty one
   };
   bool has(unsigned mask) const noexcept { return (flags & mask) != 0; }
   void set(unsigned mask) noexcept { flags = static_cast<std::uint8_t>(flags | mask); }
@@ -54,8 +54,8 @@ struct Ready {
 struct Extras : Pooled {
   std::uint64_t number = 0;
   std::string name;
-  std::string message;                       // of the cancellation
-  std::vector<std::source_location> trace;   // where the exception came through
+  std::string message;                      // of the cancellation
+  std::vector<std::source_location> trace;  // where the exception came through
   ContextData* context = nullptr;
 };
 

@@ -4,8 +4,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <coil/detail/operation.hpp>
 #include <coil/detail/awaitable.hpp>
+#include <coil/detail/operation.hpp>
 
 namespace coil::detail {
 
@@ -51,7 +51,8 @@ T take_result(FutureState& state) {
     if constexpr (std::copy_constructible<T>) {
       return state.value<T>();
     } else {
-      if (state.has(Ready::retrieved)) throw_invalid_state("coil: the result was already moved out by an earlier await");
+      if (state.has(Ready::retrieved))
+        throw_invalid_state("coil: the result was already moved out by an earlier await");
       state.set(Ready::retrieved);
       return std::move(state.value<T>());
     }

@@ -8,6 +8,9 @@
 
 namespace coil::detail {
 
+/// Where a timer is that the wheel has passed.
+enum class TimerPlace : std::uintptr_t { heap = 1, run = 2 };
+
 /// A suspension that ends at a time.
 class TimedSuspension : public Suspension {
 public:
@@ -22,31 +25,32 @@ protected:
 
 private:
   friend class TimerQueue;
-  // In the wheel `prev_` and `next_` are links. In the heap there are none: `next_` is this mark, and `prev_` holds
-  // the index in its low half and the order of arrival in its high half, which is the order among equal times.
-  static Suspension* heap_mark() noexcept { return reinterpret_cast<Suspension*>(std::uintptr_t{1}); }
-  bool in_heap() const noexcept { return next_ == heap_mark(); }
-  std::uint32_t heap_index() const noexcept { return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(prev_)); }
-  std::uint32_t heap_order() const noexcept {
+  // In the wheel `prev_` and `next_` are links. In the heap or the run there are none: `next_` is one of these
+  // marks, and `prev_` holds the index there in its low half and the order of arrival, which decides between
+  // equal times, in its high half.
+  bool is_in(TimerPlace place) const noexcept {
+    return reinterpret_cast<std::uintptr_t>(next_) == static_cast<std::uintptr_t>(place);
+  }
+  std::uint32_t index() const noexcept { return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(prev_)); }
+  std::uint32_t order() const noexcept {
     return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(prev_) >> 32);
   }
-  void set_heap_place(std::uint32_t index, std::uint32_t order) noexcept {
-    next_ = heap_mark();
+  void put_in(TimerPlace place, std::size_t index, std::uint32_t order) noexcept {
+    next_ = reinterpret_cast<Suspension*>(static_cast<std::uintptr_t>(place));
     prev_ = reinterpret_cast<Suspension*>(std::uintptr_t{order} << 32 | index);
   }
-  void leave_heap() noexcept { prev_ = next_ = nullptr; }
+  void take_out() noexcept { prev_ = next_ = nullptr; }
 };
 
 /// Timers in exact order of time, those of equal time in order of arrival.
 ///
-/// A hierarchical wheel of 1.05 ms ticks (six levels of 256 slots, intrusive lists) holds what is far away in
-/// O(1); the slot whose time has come is moved to a small heap, which is exact to the nanosecond. Removing is
-/// O(1) in the wheel and O(log n) in the heap.
+/// What is far away waits in a hierarchical wheel of 262 us ticks: a first level of 4096 slots (1.07 s), then
+/// levels of 256, intrusive lists, O(1). The slot whose time has come is sorted and becomes part of a run that is
+/// consumed in order. What arrives for a time that the wheel has passed goes to a heap. Removing is O(1), in the
+/// heap O(log n).
 /// After Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 class TimerQueue {
 public:
-  static constexpr int tick_bits = 20;
-
   explicit TimerQueue(time_point now) noexcept : tick_(tick_of(now)) {}
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
@@ -54,7 +58,7 @@ public:
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
 
-  /// Adds `timer`, which must be in no list. Strong guarantee for std::bad_alloc.
+  /// Adds `timer`, which must be in no list.
   void add(TimedSuspension& timer, time_point when);
   void remove(TimedSuspension& timer) noexcept;
   /// The earliest time; the queue is not empty.
@@ -63,14 +67,21 @@ public:
   TimedSuspension* pop_due(time_point now);
 
 private:
+  static constexpr int tick_bits = 18;
+  static constexpr int first_bits = 12;
   static constexpr int level_bits = 8;
-  static constexpr std::size_t slots = std::size_t{1} << level_bits;
-  static constexpr int levels = 6;  // 20 + 6 * 8: more than the 63 bits that times have
-  static constexpr std::size_t words = slots / 64;
+  static constexpr int levels = 6;  // 18 + 12 + 5 * 8: more than the 63 bits that times have
+  static constexpr std::size_t first_slots = std::size_t{1} << first_bits;
+  static constexpr std::size_t level_slots = std::size_t{1} << level_bits;
+  static constexpr std::size_t slot_count = first_slots + (levels - 1) * level_slots;
 
-  struct HeapEntry {
+  struct Entry {
     std::int64_t when;
-    TimedSuspension* timer;
+    TimedSuspension* timer;  // in the run null for one that was removed
+  };
+  struct Slot {
+    int level;
+    std::size_t index;  // within its level
   };
 
   static std::int64_t nanoseconds_of(time_point when) noexcept { return when.time_since_epoch().count(); }
@@ -79,33 +90,46 @@ private:
     const std::int64_t ns = nanoseconds_of(when);
     return ns <= 0 ? 0 : static_cast<std::uint64_t>(ns) >> tick_bits;
   }
-  void place(TimedSuspension& timer, bool before_others);
-  /// Moves the wheel on to `tick`; what it passes goes to the heap.
-  void advance(std::uint64_t tick);
-  /// The level and slot that come next in time; false if the wheel is empty.
-  bool next_slot(int& level, std::size_t& slot) const noexcept;
-  std::uint64_t slot_start(int level, std::size_t slot) const noexcept;
-  void empty_slot(int level, std::size_t slot);
+  static constexpr int shift_of(int level) noexcept { return level == 0 ? 0 : first_bits + (level - 1) * level_bits; }
+  static constexpr std::size_t slots_of(int level) noexcept { return level == 0 ? first_slots : level_slots; }
+  static constexpr std::size_t base_of(int level) noexcept {
+    return level == 0 ? 0 : first_slots + static_cast<std::size_t>(level - 1) * level_slots;
+  }
+  static bool before(const Entry& a, const Entry& b) noexcept {
+    if (a.when != b.when) return a.when < b.when;
+    return static_cast<std::int32_t>(a.timer->order() - b.timer->order()) < 0;
+  }
 
+  // The wheel.
+  Slot slot_for(std::uint64_t tick) const noexcept;
+  std::uint64_t start_of(Slot slot) const noexcept;
+  bool next_slot(Slot& slot) const noexcept;
+  void place(TimedSuspension& timer, bool before_others);
+  void advance(std::uint64_t tick);
+  void empty_slot(Slot slot);
+  void mark(std::size_t slot) noexcept;
+  void unmark(std::size_t slot) noexcept;
+
+  // The run and the heap.
+  const Entry* first() noexcept;
   void heap_push(TimedSuspension& timer);
   void heap_remove(std::size_t index) noexcept;
-  void sift_up(std::size_t index, HeapEntry entry) noexcept;
-  void sift_down(std::size_t index, HeapEntry entry) noexcept;
-  void put(std::size_t index, HeapEntry entry) noexcept {
+  void sift_up(std::size_t index, Entry entry) noexcept;
+  void sift_down(std::size_t index, Entry entry) noexcept;
+  void put(std::size_t index, Entry entry) noexcept {
     heap_[index] = entry;
-    entry.timer->set_heap_place(static_cast<std::uint32_t>(index), entry.timer->heap_order());
-  }
-  static bool before(const HeapEntry& a, const HeapEntry& b) noexcept {
-    if (a.when != b.when) return a.when < b.when;
-    return static_cast<std::int32_t>(a.timer->heap_order() - b.timer->heap_order()) < 0;
+    entry.timer->put_in(TimerPlace::heap, index, entry.timer->order());
   }
 
   std::size_t size_ = 0;
-  std::uint64_t tick_;  // every timer of this tick or an earlier one is in the heap
+  std::uint64_t tick_;  // every timer of this tick or an earlier one is in the run or the heap
   std::uint32_t next_order_ = 0;
-  std::vector<HeapEntry> heap_;
-  std::uint64_t occupied_[levels][words] = {};
-  WaitQueue wheel_[levels][slots];
+  std::vector<Entry> run_;  // sorted from run_next_ on
+  std::size_t run_next_ = 0;
+  std::vector<Entry> heap_;
+  std::uint64_t first_occupied_ = 0;              // bit per word of `occupied_` on the first level
+  std::uint64_t occupied_[slot_count / 64] = {};  // bit per slot
+  WaitQueue wheel_[slot_count];
 };
 
 }  // namespace coil::detail
