@@ -58,7 +58,8 @@ def first_line(command):
 
 def versions(build):
     project = introspection(build, "projectinfo").get("version", "?")
-    libraries = {dependency["name"]: dependency.get("version", "?") for dependency in introspection(build, "dependencies") or []}
+    found = introspection(build, "dependencies") or []
+    libraries = {dependency["name"]: dependency.get("version", "?") for dependency in found}
     uring = f", liburing {libraries['liburing']}" if "liburing" in libraries else ""
     return f"{project}{revision()}{uring}, Python {platform.python_version()}"
 

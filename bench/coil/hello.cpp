@@ -12,6 +12,4 @@ coil::Coro<void> hello() {
 
 }  // namespace
 
-int main() {
-  coil::run(hello());
-}
+int main() { coil::run(hello()); }

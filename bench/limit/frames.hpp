@@ -13,7 +13,8 @@ public:
     const std::size_t list = (bytes - 1) / step;
     if (list >= lists) return ::operator new(bytes);
     Hole* hole = holes_[list];
-    if (hole == nullptr) [[unlikely]] return carve((list + 1) * step);
+    if (hole == nullptr) [[unlikely]]
+      return carve((list + 1) * step);
     holes_[list] = hole->below;
     return hole;
   }

@@ -93,8 +93,7 @@ public:
   T await_resume() const noexcept { return self_.promise().value; }
 
 private:
-  explicit Child(promise_type& promise) noexcept
-      : self_(std::coroutine_handle<promise_type>::from_promise(promise)) {}
+  explicit Child(promise_type& promise) noexcept : self_(std::coroutine_handle<promise_type>::from_promise(promise)) {}
   std::coroutine_handle<promise_type> self_;
 };
 

@@ -42,7 +42,7 @@ public:
   void start_at(std::int64_t now_ns) noexcept { now_ = now_ns >> tick_shift; }
 
 private:
-  static constexpr int tick_shift = 16;  // 66 us
+  static constexpr int tick_shift = 16;                       // 66 us
   static constexpr std::size_t slots = std::size_t{1} << 16;  // a lap takes 4.3 s
   static constexpr std::size_t words = slots / 64;
 

@@ -31,7 +31,8 @@ ReadOperation::ReadOperation(int fd, std::span<std::byte> buffer, std::uint64_t 
     : Operation("read", fd, POLLIN), buffer_(buffer), offset_(offset) {}
 
 void ReadOperation::start() noexcept {
-  plan_transfer(buffer_.size());
+  if (!check_offset(offset_)) return;
+  plan_transfer(buffer_.size(), Transfer::read);
   submit();
 }
 
@@ -43,12 +44,18 @@ WriteOperation::WriteOperation(int fd, std::span<const std::byte> data, std::uin
     : Operation("write", fd, POLLOUT), data_(data), offset_(offset) {}
 
 void WriteOperation::start() noexcept {
-  plan_transfer(data_.size());
+  if (!check_offset(offset_)) return;
+  plan_transfer(data_.size(), Transfer::write);
   submit();
 }
 
 void WriteOperation::fill(io_uring_sqe& sqe) noexcept {
   io_uring_prep_write(&sqe, fd_, data_.data(), clamp(data_.size()), offset_);
+}
+
+bool WriteOperation::progress(std::int32_t result) noexcept {
+  if (offset_ == file_position) repair_position(result, data_.size());
+  return FdOperation::progress(result);
 }
 
 // ---- Until all is done -----------------------------------------------------------------------------------
@@ -58,8 +65,9 @@ ReadExactlyOperation::ReadExactlyOperation(int fd, std::span<std::byte> buffer, 
     : Operation("read", fd, POLLIN), buffer_(buffer), offset_(offset), reported_(progress) {}
 
 void ReadExactlyOperation::start() noexcept {
+  done_ = 0;
   if (reported_ != nullptr) *reported_ = 0;
-  plan_transfer(buffer_.size());
+  plan_transfer(buffer_.size(), Transfer::read);
   submit();
 }
 
@@ -86,8 +94,9 @@ WriteAllOperation::WriteAllOperation(int fd, std::span<const std::byte> data, st
     : Operation("write", fd, POLLOUT), data_(data), offset_(offset), reported_(progress) {}
 
 void WriteAllOperation::start() noexcept {
+  done_ = 0;
   if (reported_ != nullptr) *reported_ = 0;
-  plan_transfer(data_.size());
+  plan_transfer(data_.size(), Transfer::write);
   submit();
 }
 
@@ -97,6 +106,7 @@ void WriteAllOperation::fill(io_uring_sqe& sqe) noexcept {
 }
 
 bool WriteAllOperation::progress(std::int32_t result) noexcept {
+  if (offset_ == file_position) repair_position(result, data_.size() - done_);
   result_ = result == 0 ? -EIO : result;  // a device that takes nothing would be asked for ever
   if (result <= 0) return true;
   done_ += static_cast<std::size_t>(result);
@@ -114,18 +124,31 @@ VectorOperation::VectorOperation(Direction direction, int fd, std::span<const ::
       offset_(offset) {}
 
 void VectorOperation::start() noexcept {
-  plan_transfer(total());
+  if (!check_offset(offset_)) return;
+  plan_transfer(total(), direction_ == Direction::read ? Transfer::read : Transfer::write);
   submit();
 }
 
+bool VectorOperation::await_ready() const noexcept {
+  for (const ::iovec& buffer : buffers_)
+    if (buffer.iov_len != 0) return false;
+  return true;
+}
+
+// Enough to see whether it is much; a sum that overflows is refused by the kernel.
 std::size_t VectorOperation::total() const noexcept {
   std::size_t total = 0;
-  for (const ::iovec& buffer : buffers_) total += buffer.iov_len;
+  for (const ::iovec& buffer : buffers_) total += std::min(buffer.iov_len, transfer_max);
   return total;
 }
 
+bool VectorOperation::progress(std::int32_t result) noexcept {
+  if (offset_ == file_position && direction_ == Direction::write) repair_position(result, total());
+  return FdOperation::progress(result);
+}
+
 void VectorOperation::fill(io_uring_sqe& sqe) noexcept {
-  const auto count = static_cast<unsigned>(std::min<std::size_t>(buffers_.size(), UINT16_MAX));
+  const auto count = static_cast<unsigned>(std::min<std::size_t>(buffers_.size(), UINT32_MAX));
   if (direction_ == Direction::read)
     io_uring_prep_readv(&sqe, fd_, buffers_.data(), count, offset_);
   else

@@ -2,6 +2,8 @@
 
 #include <liburing.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -14,6 +16,7 @@ namespace {
 
 // A cached read of 256 MiB would stop the loop for 70 ms; 1 MiB takes 0.3 ms.
 constexpr std::size_t inline_transfer_max = std::size_t{1} << 20;
+constexpr unsigned memory_devices = 1;  // /dev/null and its like
 
 }  // namespace
 
@@ -53,13 +56,37 @@ void FdOperation::throw_error(int error) const {
   throw std::system_error(error, std::system_category(), std::string(call_) + "(fd " + std::to_string(fd_) + ")");
 }
 
-void FdOperation::plan_transfer(std::size_t size) noexcept {
-  const bool is_virtual = runs_on_virtual_clock();
-  if (size < inline_transfer_max && !is_virtual) return;
+void FdOperation::plan_transfer(std::size_t size, Transfer direction) noexcept {
+  if (direction == Transfer::read && size < inline_transfer_max && !runs_on_virtual_clock()) return;
   struct stat found{};
-  if (::fstat(fd_, &found) != 0 || !(S_ISREG(found.st_mode) || S_ISBLK(found.st_mode))) return;
-  self_finishing_ = true;
-  in_background_ = size >= inline_transfer_max;
+  if (::fstat(fd_, &found) != 0) return;
+  if (S_ISREG(found.st_mode) || S_ISBLK(found.st_mode)) {
+    self_finishing_ = true;
+    if (direction == Transfer::write) position_ = ::lseek(fd_, 0, SEEK_CUR);
+    in_background_ = size >= inline_transfer_max;
+  } else if (S_ISCHR(found.st_mode)) {
+    // The ring writes to a terminal as soon as there is room for a byte, and then waits in it for the rest.
+    in_background_ = direction == Transfer::write && major(found.st_rdev) != memory_devices;
+  }
+}
+
+bool FdOperation::check_offset(std::uint64_t offset) noexcept {
+  if (offset == file_position || ::lseek(fd_, 0, SEEK_CUR) >= 0 || errno != ESPIPE) return true;
+  fail(ESPIPE);
+  return false;
+}
+
+void FdOperation::fail(int error) noexcept {
+  result_ = -error;
+  cancelled_ = false;
+  task_->make_ready();
+}
+
+void FdOperation::repair_position(std::int32_t done, std::size_t asked) noexcept {
+  if (position_ < 0 || done <= 0) return;
+  const bool is_short = static_cast<std::size_t>(done) < asked;
+  if (is_short && ::lseek(fd_, 0, SEEK_CUR) == position_) ::lseek(fd_, position_ + done, SEEK_SET);
+  position_ += done;
 }
 
 }  // namespace coil::detail

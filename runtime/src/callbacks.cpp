@@ -77,6 +77,7 @@ Handle::~Handle() {
 void Handle::cancel() noexcept {
   if (callback_ == nullptr || callback_->phase != detail::Phase::ready) return;
   callback_->phase = detail::Phase::cancelled;
+  callback_->drop();
   if (detail::TimerCallback* timer = std::exchange(callback_->timer, nullptr)) {
     timer->core.parts->timers.remove(*timer);
     delete timer;
@@ -93,8 +94,14 @@ time_point TimerHandle::when() const {
 
 // ---- Queueing --------------------------------------------------------------------------------------------
 
-Handle Loop::queue(detail::Callback* callback) noexcept {
+void Loop::check_thread() const {
+  if (debug && parts->running && detail::this_loop != this)
+    detail::throw_logic_error("coil: call_soon() and its like from another thread; use call_soon_threadsafe()");
+}
+
+Handle Loop::queue(detail::Callback* callback) {
   Handle handle(callback);
+  check_thread();
   callback->prepare(context);
   push_ready(*callback);
   return handle;
@@ -102,6 +109,7 @@ Handle Loop::queue(detail::Callback* callback) noexcept {
 
 TimerHandle Loop::queue_at(time_point when, detail::Callback* callback) {
   TimerHandle handle(callback);
+  check_thread();
   callback->prepare(context);
   callback->when = when;
   callback->timer = new detail::TimerCallback(*this, callback);

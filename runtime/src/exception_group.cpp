@@ -12,6 +12,20 @@
 
 namespace coil {
 
+namespace detail {
+
+static std::string indented(const std::string& lines) {
+  std::string text = "  ";
+  for (const char c : lines) {
+    text += c;
+    if (c == '\n') text += "  ";
+  }
+  text.resize(text.size() - 2);
+  return text;
+}
+
+}  // namespace detail
+
 ExceptionGroup::ExceptionGroup(const std::string& message, std::vector<std::exception_ptr> exceptions)
     : std::runtime_error(
           fmt::format("{} ({} sub-exception{})", message, exceptions.size(), exceptions.size() == 1 ? "" : "s")),
@@ -58,6 +72,9 @@ std::string format_exception(const std::exception_ptr& exception) {
   std::string text;
   try {
     std::rethrow_exception(exception);
+  } catch (const ExceptionGroup& group) {
+    text = fmt::format("{}: {}\n", detail::type_name(typeid(group)), group.what());
+    for (const std::exception_ptr& member : group.exceptions()) text += detail::indented(format_exception(member));
   } catch (const std::exception& error) {
     text = fmt::format("{}: {}\n", detail::type_name(typeid(error)), error.what());
   } catch (const CancelledError& cancelled) {

@@ -6,6 +6,7 @@
 
 #include <coil/detail/check.hpp>
 
+#include "exception_trace.hpp"
 #include "interrupt.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
@@ -28,6 +29,12 @@ LoopParts::LoopParts(const RunOptions& run_options)
       is_virtual(run_options.clock == Clock::virtual_),
       timers(now()),
       shuffler(static_cast<std::minstd_rand::result_type>(run_options.shuffle_seed.value_or(0) * 2654435761U + 1)) {}
+
+void LoopParts::fall_asleep() noexcept {
+  ++wakeups;
+  if (!options.debug)
+    longest_callback = std::max(longest_callback, nanoseconds(time_point::clock::now() - awake_since));
+}
 
 Loop& LoopCore::loop() noexcept { return static_cast<Loop&>(*this); }
 
@@ -52,6 +59,8 @@ Loop::~Loop() {
 // ---- One turn of the loop, in call order -----------------------------------------------------------------
 
 void Loop::turn() noexcept {
+  if (detail::trace_is_held) [[unlikely]]
+    detail::forget_trace();
   poll_kernel();
   if (detail::interrupt_pending(*parts)) detail::deliver_interrupt(*parts);
   fire_timers();
@@ -63,7 +72,10 @@ void Loop::poll_kernel() noexcept {
   if (has_ready() || parts->stopping) {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
-    ring.poll(nanoseconds::zero() + time_to_wait());
+    const nanoseconds wait = time_to_wait();
+    if (wait.count() != 0) parts->fall_asleep();
+    ring.poll(wait);
+    if (wait.count() != 0) parts->awake_since = time_point::clock::now();
   }
   take_threadsafe_callbacks();
 }
@@ -73,21 +85,21 @@ nanoseconds Loop::time_to_wait() noexcept {
   constexpr nanoseconds no_end{-1};
   if (parts->is_virtual) {
     detail::Ring& ring = *parts->ring;
-    ring.poll(nanoseconds::zero());
-    take_threadsafe_callbacks();
-    if (has_ready()) return nanoseconds::zero();
+    do {
+      ring.poll(nanoseconds::zero());
+      take_threadsafe_callbacks();
+      if (has_ready()) return nanoseconds::zero();
+    } while (ring.has_work());  // operations that went back to the kernel, for the rest of what they do
     if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
       parts->virtual_now = std::max(parts->virtual_now, parts->timers.next());
       return nanoseconds::zero();
     }
-    ++parts->wakeups;
     return no_end;
   }
   const nanoseconds wait = parts->timers.empty() ? no_end : parts->timers.next() - parts->now();
   if (!parts->timers.empty() && wait.count() <= 0) return nanoseconds::zero();
   constexpr nanoseconds long_enough_to_tidy = std::chrono::milliseconds(100);
   if (wait == no_end || wait >= long_enough_to_tidy) detail::frame_pool.trim_if_idle();
-  ++parts->wakeups;
   return wait;
 }
 
@@ -186,6 +198,7 @@ void Loop::run_callback(Callback& callback) noexcept {
 
 void Loop::run_until_done(const detail::FutureState& main) {
   parts->running = true;
+  parts->awake_since = time_point::clock::now();
   parts->stopping = false;
   parts->wake_up.arm(*parts->ring);
   while (!main.done() && !parts->stopping) turn();

@@ -68,6 +68,8 @@ struct LoopParts {
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
 
+  /// The loop goes to sleep: what it did since it woke up counts as one stretch.
+  void fall_asleep() noexcept;
   time_point now() const noexcept { return is_virtual ? virtual_now : time_point::clock::now(); }
 };
 

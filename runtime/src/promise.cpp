@@ -13,25 +13,20 @@ namespace coil::detail {
 
 namespace {
 
-/// The way of the exception that was last seen leaving a coroutine of this thread.
+/// The way of the exception that was last seen leaving a coroutine of this thread. It is held so that no other one
+/// can have its address; a loop forgets it on its next turn.
 struct Trace {
-  const void* exception = nullptr;  // identity only: the object may be gone
-  bool goes_on = false;             // it was just handed to the awaiting coroutine
+  std::exception_ptr exception;
+  bool goes_on = false;  // it was just handed to the awaiting coroutine
   std::vector<std::source_location> awaits;
 };
 thread_local Trace trace;
 
-const void* identity(const std::exception_ptr& exception) noexcept {
-  const void* address = nullptr;
-  static_assert(sizeof address == sizeof exception);
-  __builtin_memcpy(&address, &exception, sizeof address);
-  return address;
-}
-
 void note_leaving(const std::exception_ptr& exception, const std::source_location& where) noexcept {
-  if (trace.exception != identity(exception) || !trace.goes_on) {
+  if (trace.exception != exception || !trace.goes_on) {
     trace.awaits.clear();
-    trace.exception = identity(exception);
+    trace.exception = exception;
+    trace_is_held = true;
   }
   trace.goes_on = false;
   constexpr std::size_t awaits_max = 256;
@@ -58,17 +53,24 @@ void PromiseBase::unhandled_exception() noexcept {
 }
 
 void note_rethrow(const std::exception_ptr& exception) noexcept {
-  if (trace.exception == identity(exception)) trace.goes_on = true;
+  if (trace.exception == exception) trace.goes_on = true;
 }
 
 void resume_trace(const std::exception_ptr& exception, const std::vector<std::source_location>& awaits) {
-  trace.exception = identity(exception);
+  trace.exception = exception;
   trace.awaits = awaits;
+  trace_is_held = true;
+}
+
+void forget_trace() noexcept {
+  trace_is_held = false;
+  trace.exception = nullptr;
+  trace.awaits.clear();
 }
 
 const std::vector<std::source_location>& trace_of(const std::exception_ptr& exception) noexcept {
   static const std::vector<std::source_location> none;
-  return exception && trace.exception == identity(exception) ? trace.awaits : none;
+  return exception && trace.exception == exception ? trace.awaits : none;
 }
 
 }  // namespace coil::detail

@@ -8,13 +8,11 @@
 
 namespace coil::detail {
 
-namespace {
-
-// Numbers that the kernel keeps to itself but that leak into completions of interrupted operations:
+// Beside EINTR numbers that the kernel keeps to itself but that leak into completions of interrupted operations:
 // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ENOIOCTLCMD and ERESTART_RESTARTBLOCK.
-bool is_interruption(std::int32_t result) noexcept { return result == -EINTR || (result <= -512 && result >= -516); }
-
-}  // namespace
+bool RingOperation::is_interruption(std::int32_t result) noexcept {
+  return result == -EINTR || (result <= -512 && result >= -516);
+}
 
 void RingOperation::submit() noexcept {
   if (task_ != nullptr && task_->has(Ready::must_cancel)) return;  // `settle` follows, and finds us nowhere
@@ -47,6 +45,9 @@ bool RingOperation::advance(std::int32_t result) noexcept {
 std::int32_t RingOperation::take_result() {
   if (cancelled_) [[unlikely]]
     task_->throw_cancelled();
+  // A request that came while the result was on its way waits for the next suspension.
+  if (task_ != nullptr && task_->has(Ready::must_cancel)) [[unlikely]]
+    task_->set(Ready::late_cancel);
   return result_;
 }
 
@@ -55,7 +56,7 @@ Abort RingOperation::abort() noexcept {
     cancelled_ = true;
     return Abort::gone;
   }
-  task_->set(Ready::must_cancel);  // if the operation succeeds all the same, the next wait throws
+  task_->set(Ready::must_cancel | Ready::late_cancel);  // if the operation succeeds all the same, the next wait throws
   if (!cancel_requested_) {
     cancel_requested_ = true;
     parts_of(*this_loop).ring->cancel(*this);
@@ -70,6 +71,7 @@ void Ring::count_in(const RingOperation& operation) noexcept {
   ++counters_.submissions;
   self_finishing_ += operation.self_finishing();
   internal_ += operation.internal();
+  may_wait_ += operation.may_wait();
 }
 
 void Ring::count_out(const RingOperation& operation) noexcept {
@@ -78,6 +80,7 @@ void Ring::count_out(const RingOperation& operation) noexcept {
   ++counters_.completions;
   self_finishing_ -= operation.self_finishing();
   internal_ -= operation.internal();
+  may_wait_ -= operation.may_wait();
 }
 
 }  // namespace coil::detail

@@ -108,17 +108,19 @@ bool TaskState::cancel(std::string_view why) noexcept {
       abort_wait(*this);
     else
       set(must_cancel);
+  } else if (phase == Phase::running) {
+    unset(late_cancel);
   }
   return true;
 }
 
 int TaskState::uncancel() noexcept {
-  if (cancels != 0 && --cancels == 0) unset(must_cancel);
+  if (cancels != 0 && --cancels == 0) unset(must_cancel | late_cancel);
   return cancels;
 }
 
 void abort_wait(TaskState& task) noexcept {
-  task.unset(Ready::must_cancel);
+  task.unset(Ready::must_cancel | Ready::late_cancel);
   if (task.waiting_on->abort() == Abort::gone) {
     task.set(Ready::throw_cancel);
     task.make_ready();
@@ -126,7 +128,7 @@ void abort_wait(TaskState& task) noexcept {
 }
 
 void TaskState::throw_cancelled() {
-  unset(must_cancel | throw_cancel);
+  unset(must_cancel | late_cancel | throw_cancel);
   const Extras* more = extras_if_any();
   throw CancelledError(more == nullptr ? std::string() : more->message);
 }

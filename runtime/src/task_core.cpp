@@ -10,7 +10,12 @@
 namespace coil::detail {
 
 void end_task(LoopCore& core, TaskState& task) noexcept {
-  const Phase final = task.phase == Phase::running ? Phase::value : task.phase;
+  Phase final = task.phase == Phase::running ? Phase::value : task.phase;
+  if (task.has(Ready::must_cancel) && final == Phase::value && !task.has(Ready::late_cancel)) {
+    // Asked to cancel, and no wait came any more: cancelled all the same, as in asyncio.
+    if (task.destroy_value != nullptr) std::exchange(task.destroy_value, nullptr)(task);
+    final = Phase::cancelled;
+  }
   task.phase = Phase::running;  // while destructors of parameters run
   task.set(Ready::returned);
   task.resume.destroy();

@@ -13,7 +13,9 @@ using detail::Ready;
 /// One child that is not done. Hangs in its waiters; when it is done, tells the group on a step of its own.
 class TaskGroup::Member final : public detail::Suspension, public detail::Pooled {
 public:
-  Member(TaskGroup& group, detail::TaskState& task) noexcept : group_(group), task_state_(&task) {}
+  Member(TaskGroup& group, detail::TaskState& task) noexcept : group_(group), task_state_(&task) {
+    task_ = detail::HandleAccess::state(group.scope_.task());  // for the call graph: who waits for the child
+  }
 
   void wake(detail::FutureState*) noexcept override {
     detail::this_loop->loop().call_soon([this] { group_.member_done(*this); });
@@ -46,7 +48,7 @@ private:
   TaskGroup& group_;
 };
 
-TaskGroup::TaskGroup() : parent_(current_task()) {}
+TaskGroup::TaskGroup() = default;
 
 TaskGroup::~TaskGroup() { detail::check(members_ == nullptr, "a task group outlives its tasks"); }
 
@@ -79,7 +81,7 @@ void TaskGroup::member_done(Member& member) noexcept {
   if (failed && !aborting_ && !parent_cancel_requested_) {
     abort();
     parent_cancel_requested_ = true;
-    parent_.cancel();
+    scope_.request();
   }
 }
 
@@ -96,13 +98,15 @@ void TaskGroup::cancel() noexcept {
   if (!aborting_) abort();
   if (parent_cancel_requested_ || leaving_) return;
   parent_cancel_requested_ = true;
-  parent_.cancel();
+  scope_.request();
 }
 
-// As asyncio.TaskGroup.__aexit__ (CPython 3.13).
+// As asyncio.TaskGroup.__aexit__ (CPython 3.13), but for two things: the failure of the body takes its place in time
+// among those of the children, and requests to cancel that came before the group began are left alone.
 Coro<void> TaskGroup::leave(std::exception_ptr error, bool body_was_cancelled) {
   leaving_ = true;
   std::exception_ptr cancellation = body_was_cancelled ? error : nullptr;
+  if (error && !body_was_cancelled) errors_.push_back(error);
   if (error && !aborting_) abort();
   while (members_ != nullptr) {
     try {
@@ -114,15 +118,11 @@ Coro<void> TaskGroup::leave(std::exception_ptr error, bool body_was_cancelled) {
       }
     }
   }
-  if (parent_cancel_requested_ && parent_.uncancel() == 0) cancellation = nullptr;
+  if (parent_cancel_requested_ && scope_.take_back()) cancellation = nullptr;
   if (cancellation && errors_.empty()) std::rethrow_exception(cancellation);
-  if (error && !body_was_cancelled) errors_.push_back(error);
   if (errors_.empty()) co_return;
-  if (parent_.cancelling() != 0) {
-    // Cancelled from outside as well: the group's errors come first, the cancellation at the next suspension.
-    parent_.uncancel();
-    parent_.cancel();
-  }
+  // Cancelled from outside as well: the group's errors come first, the cancellation at the next suspension.
+  if (scope_.asked_from_outside()) scope_.deliver_again();
   throw ExceptionGroup("unhandled errors in a task group", std::move(errors_));
 }
 

@@ -2,24 +2,31 @@
 
 namespace coil {
 
-Timeout::Timeout(std::optional<time_point> when) : cancelling_before_(0), task_(current_task()), when_(when) {
-  cancelling_before_ = task_.cancelling();
-  if (when_) timer_ = get_running_loop().call_at(*when_, [this] { expire(); });
-}
+Timeout::Timeout(std::optional<time_point> when) : when_(when) { arm(); }
 
 Timeout::~Timeout() { timer_.cancel(); }
+
+void Timeout::arm() {
+  if (!when_) return;
+  Loop& loop = get_running_loop();
+  const auto expire_it = [this] { expire(); };
+  if (*when_ <= loop.time())
+    timer_ = loop.call_soon(expire_it);
+  else
+    timer_ = loop.call_at(*when_, expire_it);
+}
 
 void Timeout::reschedule(std::optional<time_point> when) {
   if (state_ != State::entered)
     detail::throw_logic_error("coil: Timeout::reschedule() after the deadline expired or the body ended");
   timer_.cancel();
   when_ = when;
-  if (when_) timer_ = get_running_loop().call_at(*when_, [this] { expire(); });
+  arm();
 }
 
 void Timeout::expire() noexcept {
   state_ = State::expiring;
-  task_.cancel();
+  scope_.request();
 }
 
 bool Timeout::leave(bool body_was_cancelled) noexcept {
@@ -29,7 +36,7 @@ bool Timeout::leave(bool body_was_cancelled) noexcept {
     return false;
   }
   state_ = State::expired;
-  return task_.uncancel() <= cancelling_before_ && body_was_cancelled;
+  return scope_.take_back() && body_was_cancelled;
 }
 
 namespace detail {

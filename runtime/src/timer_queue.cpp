@@ -144,7 +144,8 @@ void TimerQueue::empty_slot(Slot slot) {
     }
   }
   while (Suspension* node = later.pop_back()) place(static_cast<TimedSuspension&>(*node), true);
-  std::sort(run_.begin() + sorted_end, run_.end(), before);
+  if (!std::is_sorted(run_.begin() + sorted_end, run_.end(), before))
+    std::sort(run_.begin() + sorted_end, run_.end(), before);
   for (auto i = static_cast<std::size_t>(sorted_end); i < run_.size(); ++i)
     run_[i].timer->put_in(TimerPlace::run, i, run_[i].timer->order());
 }

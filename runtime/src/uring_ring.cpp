@@ -23,7 +23,8 @@ constexpr unsigned entries_min = 64;
 
 // Enough for slow files beside fast ones; the kernel's own limits are 4 per CPU, and tens of thousands for
 // what may block for ever.
-constexpr unsigned bounded_workers_max = 32;
+constexpr unsigned bounded_workers_min = 32;
+constexpr std::size_t waiting_workers_max = 1024;
 constexpr unsigned unbounded_workers_max = 256;
 
 }  // namespace
@@ -67,11 +68,7 @@ void UringRing::set_up(unsigned entries) {
 
 void UringRing::submit(RingOperation& operation) noexcept {
   count_in(operation);
-  if (operation.self_finishing() && !limits_workers_) {
-    limits_workers_ = true;
-    unsigned limits[] = {bounded_workers_max, unbounded_workers_max};
-    io_uring_register_iowq_max_workers(&ring_, limits);
-  }
+  if (operation.self_finishing() && may_wait() + bounded_workers_min > workers_) limit_workers();
   if (!backlog_.empty() || !pass_on(operation)) {
     operation.place_ = RingOperation::Place::backlog;
     backlog_.push_back(operation);
@@ -109,6 +106,15 @@ bool UringRing::pass_on_cancel(const RingOperation& operation) noexcept {
   sqe->user_data = cancel_tag;
   ++cancels_in_kernel_;
   return true;
+}
+
+// However many opens wait for the other sides of FIFOs, some threads are left for operations that end by themselves.
+void UringRing::limit_workers() noexcept {
+  const auto waiting = static_cast<unsigned>(std::min(may_wait(), waiting_workers_max));
+  if (workers_ != 0 && waiting + bounded_workers_min <= workers_) return;
+  workers_ = bounded_workers_min + 2 * waiting;
+  unsigned limits[] = {workers_, unbounded_workers_max};
+  io_uring_register_iowq_max_workers(&ring_, limits);
 }
 
 io_uring_sqe* UringRing::next_sqe() noexcept {

@@ -28,6 +28,7 @@ private:
   io_uring_sqe* next_sqe() noexcept;
   bool pass_on(RingOperation& operation) noexcept;
   bool pass_on_cancel(const RingOperation& operation) noexcept;
+  void limit_workers() noexcept;
   void flush_backlogs() noexcept;
   void enter(std::chrono::nanoseconds timeout) noexcept;
   void drain() noexcept;
@@ -45,8 +46,8 @@ private:
   RingOperation& operation_of(std::uint64_t tag, bool last) noexcept;
 
   io_uring ring_{};
-  bool limits_workers_ = false;  // register_iowq_max_workers was called
-  std::uint64_t opcodes_ = 0;    // bit per IORING_OP_; 0: not asked yet
+  unsigned workers_ = 0;       // what io_uring_register_iowq_max_workers was told; 0: nothing yet
+  std::uint64_t opcodes_ = 0;  // bit per IORING_OP_; 0: not asked yet
   std::size_t cancels_in_kernel_ = 0;
   WaitQueue backlog_;         // operations that found the submission queue full
   WaitQueue cancel_backlog_;  // operations whose cancellation did

@@ -33,7 +33,8 @@ LOOP_TEST("as_result: throws nothing when the task that it awaits was cancelled"
   CHECK(coil::current_task().cancelling() == 0);
 }
 
-LOOP_TEST("as_result: throws nothing when the awaiting task itself is cancelled there, so cleanup is straight-line code") {
+LOOP_TEST(
+    "as_result: throws nothing when the awaiting task itself is cancelled there, so cleanup is straight-line code") {
   std::string log;
   auto work = [&]() -> coil::Coro<void> {
     auto outcome = co_await coil::as_result(coil::sleep(1h));

@@ -201,9 +201,7 @@ LOOP_TEST("cancel anywhere: a group that ends itself ends and leaves nothing") {
   co_await cancel_everywhere(group_ended_early);
 }
 
-LOOP_TEST("cancel anywhere: nested cleanups under a timeout each run once") {
-  co_await cancel_everywhere(cleanups);
-}
+LOOP_TEST("cancel anywhere: nested cleanups under a timeout each run once") { co_await cancel_everywhere(cleanups); }
 
 LOOP_TEST("cancel anywhere: tasks that share a future end and leave nothing") {
   co_await cancel_everywhere(tasks_and_futures);

@@ -207,7 +207,12 @@ LOOP_TEST("create_task: eager runs the first step at the call, up to its first s
 
 LOOP_TEST("create_task: eager, a task that never suspends is done on return") {
   auto good = coil::create_task([]() -> coil::Coro<int> { co_return 5; }(), {.eager = true});
-  auto bad = coil::create_task([]() -> coil::Coro<int> { throw std::runtime_error("x"); co_return 5; }(), {.eager = true});
+  auto bad = coil::create_task(
+      []() -> coil::Coro<int> {
+        throw std::runtime_error("x");
+        co_return 5;
+      }(),
+      {.eager = true});
   CHECK(good.done());
   CHECK(good.result() == 5);
   CHECK(bad.done());

@@ -56,7 +56,8 @@ LOOP_TEST("gather: a failing task lets tasks run on, and cancels the coroutines 
 }
 
 LOOP_TEST("gather: of two failures the first in time is thrown") {
-  CHECK_AWAIT_FAILS_WITH(coil::gather(value_after(1h, 0), fail_after(1s, "first"), fail_after(500ms, "earlier")), "earlier");
+  CHECK_AWAIT_FAILS_WITH(coil::gather(value_after(1h, 0), fail_after(1s, "first"), fail_after(500ms, "earlier")),
+                         "earlier");
 }
 
 LOOP_TEST("gather: of two failures in the same turn the first is thrown") {
@@ -125,7 +126,9 @@ LOOP_TEST("gather: cancelled, it cancels all its children, tasks too, with the m
     }
   };
   auto mine = coil::create_task(park_and_clean(log, "task", 1s));
-  auto all = [&]() -> coil::Coro<void> { co_await coil::gather(mine, park_and_clean(log, "child", 3s), note_message()); };
+  auto all = [&]() -> coil::Coro<void> {
+    co_await coil::gather(mine, park_and_clean(log, "child", 3s), note_message());
+  };
   auto task = coil::create_task(all());
   co_await coil::sleep(1s);
   task.cancel("stop all");
@@ -181,7 +184,9 @@ LOOP_TEST("gather: cancelled before its first step it runs none of its children"
 
 LOOP_TEST("gather: cancelled while it waits for siblings of a failure, it still waits for them") {
   std::string log;
-  auto all = [&]() -> coil::Coro<void> { co_await coil::gather(park_and_clean(log, "slow", 1min), fail_after(1s, "x")); };
+  auto all = [&]() -> coil::Coro<void> {
+    co_await coil::gather(park_and_clean(log, "slow", 1min), fail_after(1s, "x"));
+  };
   auto task = coil::create_task(all());
   co_await coil::sleep(2s);
   CHECK(log == "slow cancelled;");

@@ -180,7 +180,9 @@ LOOP_TEST("timers: one hundred thousand fire, each in order of its deadline") {
   CHECK(in_order);
 }
 
-LOOP_TEST("timers: any mixture of deadlines and cancellations fires exactly those that are left, each at its time, in order") {
+LOOP_TEST(
+    "timers: any mixture of deadlines and cancellations fires exactly those that are left, each at its time, in "
+    "order") {
   auto& loop = coil::get_running_loop();
   for (std::uint32_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);

@@ -20,7 +20,7 @@ namespace {
 constexpr int interrupted = 130;
 
 Handler disposition(int signal) {
-  struct sigaction current {};
+  struct sigaction current{};
   ::sigaction(signal, nullptr, &current);
   return current.sa_handler;
 }

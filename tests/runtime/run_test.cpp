@@ -63,9 +63,7 @@ TEST_CASE("run: takes a callable and keeps it alive until it ends") {
   CHECK(watched.expired());
 }
 
-TEST_CASE("run: takes a plain function") {
-  CHECK(coil::run(five, virtual_time) == 5);
-}
+TEST_CASE("run: takes a plain function") { CHECK(coil::run(five, virtual_time) == 5); }
 
 TEST_CASE("run: can be called again, each time with a new loop") {
   coil_test::LeakCheck leaks;

@@ -59,7 +59,8 @@ LOOP_TEST("try_finally: runs the cleanup when the body throws, then throws that"
   CHECK(log == "cleanup;");
 }
 
-LOOP_TEST("try_finally: runs the cleanup when the body is cancelled; it may wait, and the cancellation goes on after it") {
+LOOP_TEST(
+    "try_finally: runs the cleanup when the body is cancelled; it may wait, and the cancellation goes on after it") {
   std::string log;
   auto work = [&]() -> coil::Coro<void> {
     auto body = [&]() -> coil::Coro<void> { co_await park(log, "body"); };

@@ -16,7 +16,8 @@ namespace {
 class Connection {
 public:
   explicit Connection(std::string& log, bool close_fails = false) : log_(&log), close_fails_(close_fails) {}
-  Connection(Connection&& other) noexcept : log_(std::exchange(other.log_, nullptr)), close_fails_(other.close_fails_) {}
+  Connection(Connection&& other) noexcept
+      : log_(std::exchange(other.log_, nullptr)), close_fails_(other.close_fails_) {}
   Connection& operator=(Connection&&) = delete;
   ~Connection() {
     if (log_) *log_ += "destroyed;";
@@ -111,7 +112,8 @@ LOOP_TEST("with: closes when the body is cancelled, and the cancellation goes on
   CHECK(elapsed() == 1s);
 }
 
-LOOP_TEST("with: an exception of close() is thrown, and replaces one of the body, which goes to the exception handler") {
+LOOP_TEST(
+    "with: an exception of close() is thrown, and replaces one of the body, which goes to the exception handler") {
   std::string log;
   auto good = [&](Connection&) -> coil::Coro<void> { co_return; };
   auto bad = [&](Connection&) -> coil::Coro<void> { co_await coil_test::fail_after(1s, "from the body"); };

@@ -137,7 +137,8 @@ LOOP_TEST("sleep: of a huge duration goes on for ever, without overflow, and can
   sleepers.push_back(coil::create_task(coil::sleep(std::chrono::nanoseconds::max())));
   sleepers.push_back(coil::create_task(coil::sleep(std::chrono::hours::max())));
   sleepers.push_back(coil::create_task(coil::sleep(std::chrono::duration<double>(1e300))));
-  sleepers.push_back(coil::create_task(coil::sleep(std::chrono::duration<double>(std::numeric_limits<double>::infinity()))));
+  sleepers.push_back(
+      coil::create_task(coil::sleep(std::chrono::duration<double>(std::numeric_limits<double>::infinity()))));
   sleepers.push_back(coil::create_task(coil::sleep_until(coil::time_point::max())));
   co_await coil::sleep(coil_test::ages);
   for (auto& sleeper : sleepers) {

@@ -76,18 +76,19 @@ LOOP_TEST("task: current_task() is the task that runs, also inside the coroutine
     co_await coil::yield();
     co_return coil::current_task();
   };
-  coil::TaskRef seen_by_child = coil::current_task();
-  auto work = [&]() -> coil::Coro<coil::TaskRef> {
-    coil::TaskRef before = coil::current_task();
-    coil::TaskRef inside = co_await who();
-    CHECK(before == inside);
-    co_return before;
+  const coil::TaskRef outer = coil::current_task();
+  coil::TaskRef before;
+  coil::TaskRef inside;
+  auto work = [&]() -> coil::Coro<void> {
+    before = coil::current_task();
+    inside = co_await who();
   };
   auto task = coil::create_task(work());
-  coil::TaskRef inner = co_await task;
-  CHECK(inner == coil::TaskRef(task));
-  CHECK(inner != seen_by_child);
-  CHECK(coil::current_task() == seen_by_child);
+  co_await task;
+  CHECK(before == coil::TaskRef(task));
+  CHECK(inside == before);
+  CHECK(inside != outer);
+  CHECK(coil::current_task() == outer);
 }
 
 LOOP_TEST("task: all_tasks() are those that are not done, the running one among them") {

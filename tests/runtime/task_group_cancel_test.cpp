@@ -81,7 +81,8 @@ LOOP_TEST("task_group: cancelled from outside twice, each task is cancelled once
   CHECK(deliveries == 1);
 }
 
-LOOP_TEST("task_group: failures during a cancellation from outside win, and the cancellation is delivered again after them") {
+LOOP_TEST(
+    "task_group: failures during a cancellation from outside win, and the cancellation is delivered again after them") {
   std::string log;
   auto fail_in_cleanup = [&]() -> coil::Coro<void> {
     co_await coil_test::return_when_cancelled(0);
@@ -113,7 +114,9 @@ LOOP_TEST("task_group: failures during a cancellation from outside win, and the 
   CHECK(elapsed() == 1s);
 }
 
-LOOP_TEST("task_group: a failure and then a cancellation from outside: the failure is thrown, the cancellation delivered after it") {
+LOOP_TEST(
+    "task_group: a failure and then a cancellation from outside: the failure is thrown, the cancellation delivered "
+    "after it") {
   std::string log;
   auto work = [&]() -> coil::Coro<void> {
     auto body = [&](coil::TaskGroup& group) -> coil::Coro<void> {

@@ -36,7 +36,8 @@ coil::Coro<std::string> failures_of(Body& body) {
 
 }  // namespace
 
-LOOP_TEST("task_group: the first failure cancels the other tasks and the body, waits for them, and is thrown in a group") {
+LOOP_TEST(
+    "task_group: the first failure cancels the other tasks and the body, waits for them, and is thrown in a group") {
   std::string log;
   auto body = [&](coil::TaskGroup& group) -> coil::Coro<void> {
     group.create_task(park_and_clean(log, "a", 1s));
@@ -233,7 +234,8 @@ LOOP_TEST("task_group: a failed task of a group is not reported as never retriev
   CHECK(reports.size() == 0);
 }
 
-LOOP_TEST("task_group: a body that awaits a cancelled task throws CancelledError, its tasks are cancelled and waited for") {
+LOOP_TEST(
+    "task_group: a body that awaits a cancelled task throws CancelledError, its tasks are cancelled and waited for") {
   std::string log;
   auto dead = coil::create_task(coil::sleep(1h));
   dead.cancel("dead");

@@ -63,7 +63,8 @@ LOOP_TEST("timeout: deadline and cancellation from outside in one turn: Cancelle
   CHECK(elapsed() == 1s);
 }
 
-LOOP_TEST("timeout: a body whose awaited task was cancelled throws CancelledError, the deadline has nothing to do with it") {
+LOOP_TEST(
+    "timeout: a body whose awaited task was cancelled throws CancelledError, the deadline has nothing to do with it") {
   auto other = coil::create_task(coil::sleep(1h));
   coil::get_running_loop().call_later(1s, [&] { other.cancel(); });
   auto body = [&]() -> coil::Coro<void> { co_await other; };

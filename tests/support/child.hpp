@@ -41,7 +41,8 @@ ChildResult in_child(Body body, Observer while_running) {
   const pid_t child = ::fork();
   if (child < 0) throw std::runtime_error("fork");
   if (child == 0) {
-    for (const int signal : {SIGINT, SIGTERM, SIGPIPE, SIGALRM, SIGABRT, SIGSEGV}) ::signal(signal, SIG_DFL);  // not doctest's
+    for (const int signal : {SIGINT, SIGTERM, SIGPIPE, SIGALRM, SIGABRT, SIGSEGV})
+      ::signal(signal, SIG_DFL);  // not doctest's
     ::alarm(child_seconds_max);
     ::dup2(ends[1], STDOUT_FILENO);
     ::dup2(ends[1], STDERR_FILENO);

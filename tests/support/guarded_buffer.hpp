@@ -43,7 +43,7 @@ public:
   /// The first `size` bytes as text.
   std::string text(std::size_t size) const { return {reinterpret_cast<const char*>(data()), size}; }
   std::string text() const { return text(size_); }
-  void fill(char byte) { std::memset(data(), byte, size_); }
+  void fill(char byte) const { std::memset(data(), byte, size_); }
 
 private:
   static std::size_t page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }

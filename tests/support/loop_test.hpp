@@ -8,13 +8,13 @@
 //
 // CHECK and REQUIRE work inside, but not around a `co_await`: bind its result first.
 #pragma once
+#include <doctest/doctest.h>
 #include <coil/as_result.hpp>
 #include <coil/gather.hpp>
 #include <coil/run.hpp>
 #include <coil/sleep.hpp>
 #include <coil/task_group.hpp>
 #include <coil/timeout.hpp>
-#include <doctest/doctest.h>
 
 #include <chrono>
 #include <cstddef>
@@ -231,32 +231,32 @@ struct StringMaker<std::chrono::duration<Rep, Period>> {
 };
 }  // namespace doctest
 
-#define COIL_TEST_LOOP_TEST(body, sentence)                          \
-  static coil::Coro<void> body(coil_test::Reports& reports);         \
-  TEST_CASE(sentence) { coil_test::run_loop_test(body); }            \
+#define COIL_TEST_LOOP_TEST(body, sentence)                  \
+  static coil::Coro<void> body(coil_test::Reports& reports); \
+  TEST_CASE(sentence) { coil_test::run_loop_test(body); }    \
   static coil::Coro<void> body([[maybe_unused]] coil_test::Reports& reports)
 #define LOOP_TEST(sentence) COIL_TEST_LOOP_TEST(DOCTEST_ANONYMOUS(loop_test_body_), sentence)
 
 /// Inside a coroutine: checks that awaiting throws `Type`. Other exceptions leave the test.
-#define CHECK_AWAIT_THROWS(awaitable, Type)                                        \
-  do {                                                                             \
-    bool thrown_as_expected = false;                                               \
-    try {                                                                          \
-      static_cast<void>(co_await (awaitable));                                     \
-    } catch (const Type&) {                                                        \
-      thrown_as_expected = true;                                                   \
-    }                                                                              \
-    CHECK_MESSAGE(thrown_as_expected, #awaitable " did not throw " #Type);         \
+#define CHECK_AWAIT_THROWS(awaitable, Type)                                \
+  do {                                                                     \
+    bool thrown_as_expected = false;                                       \
+    try {                                                                  \
+      static_cast<void>(co_await (awaitable));                             \
+    } catch (const Type&) {                                                \
+      thrown_as_expected = true;                                           \
+    }                                                                      \
+    CHECK_MESSAGE(thrown_as_expected, #awaitable " did not throw " #Type); \
   } while (false)
 
 /// Inside a coroutine: checks that awaiting throws a std::exception whose text is `text`.
-#define CHECK_AWAIT_FAILS_WITH(awaitable, text)                                    \
-  do {                                                                             \
-    std::string failure_text = "(nothing thrown)";                                 \
-    try {                                                                          \
-      static_cast<void>(co_await (awaitable));                                     \
-    } catch (const std::exception& failure) {                                      \
-      failure_text = failure.what();                                               \
-    }                                                                              \
-    CHECK(failure_text == (text));                                                 \
+#define CHECK_AWAIT_FAILS_WITH(awaitable, text)    \
+  do {                                             \
+    std::string failure_text = "(nothing thrown)"; \
+    try {                                          \
+      static_cast<void>(co_await (awaitable));     \
+    } catch (const std::exception& failure) {      \
+      failure_text = failure.what();               \
+    }                                              \
+    CHECK(failure_text == (text));                 \
   } while (false)

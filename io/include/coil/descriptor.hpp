@@ -28,8 +28,6 @@ private:
 
 namespace detail {
 
-inline constexpr std::uint64_t file_position = UINT64_MAX;
-
 /// One read(2) or pread(2).
 class ReadOperation final : public Operation<ReadOperation, FdOperation> {
 public:
@@ -54,6 +52,7 @@ public:
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
+  bool progress(std::int32_t result) noexcept override;
   std::span<const std::byte> data_;
   std::uint64_t offset_;
 };
@@ -97,12 +96,13 @@ class VectorOperation final : public Operation<VectorOperation, FdOperation> {
 public:
   enum class Direction : unsigned char { read, write };
   VectorOperation(Direction direction, int fd, std::span<const ::iovec> buffers, std::uint64_t offset) noexcept;
-  bool await_ready() const noexcept { return total() == 0; }
+  bool await_ready() const noexcept;
   void start() noexcept;
   std::size_t await_resume() { return take_value(); }
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
+  bool progress(std::int32_t result) noexcept override;
   std::size_t total() const noexcept;
   Direction direction_;
   std::span<const ::iovec> buffers_;

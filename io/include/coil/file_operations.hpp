@@ -15,7 +15,7 @@ namespace detail {
 /// Base of the operations on a path; keeps a copy of it.
 class PathOperation : public FdOperation {
 public:
-  PathOperation(const char* call, int dirfd, std::string path) noexcept;
+  PathOperation(const char* call, int dirfd, std::string path);
 
 protected:
   ~PathOperation() = default;
@@ -25,7 +25,7 @@ protected:
 
 class OpenOperation final : public Operation<OpenOperation, PathOperation> {
 public:
-  OpenOperation(int dirfd, std::string path, int flags, ::mode_t mode) noexcept;
+  OpenOperation(int dirfd, std::string path, int flags, ::mode_t mode);
   int await_resume() { return static_cast<int>(take_value()); }
 
 private:
@@ -56,7 +56,7 @@ private:
 
 class StatOperation final : public Operation<StatOperation, PathOperation> {
 public:
-  StatOperation(int dirfd, std::string path, int flags, unsigned mask) noexcept;
+  StatOperation(int dirfd, std::string path, int flags, unsigned mask);
   struct ::statx await_resume();
 
 private:
@@ -68,7 +68,7 @@ private:
 
 class RenameOperation final : public Operation<RenameOperation, PathOperation> {
 public:
-  RenameOperation(int from_dirfd, std::string from, int to_dirfd, std::string to, unsigned flags) noexcept;
+  RenameOperation(int from_dirfd, std::string from, int to_dirfd, std::string to, unsigned flags);
   void await_resume();
 
 private:
@@ -80,7 +80,7 @@ private:
 
 class UnlinkOperation final : public Operation<UnlinkOperation, PathOperation> {
 public:
-  UnlinkOperation(int dirfd, std::string path, int flags) noexcept;
+  UnlinkOperation(int dirfd, std::string path, int flags);
   void await_resume() { take_value(); }
 
 private:
@@ -90,7 +90,7 @@ private:
 
 class MakeDirectoryOperation final : public Operation<MakeDirectoryOperation, PathOperation> {
 public:
-  MakeDirectoryOperation(int dirfd, std::string path, ::mode_t mode) noexcept;
+  MakeDirectoryOperation(int dirfd, std::string path, ::mode_t mode);
   void await_resume() { take_value(); }
 
 private:
@@ -102,6 +102,7 @@ private:
 
 // For all of these:
 // Errors: `std::system_error` with the system call's errno; its text names the call and the path or descriptor.
+//   `std::invalid_argument` at the call for a path with a NUL byte in it.
 // Cancellation: it did nothing, or its result is returned and the next wait throws.
 
 /// Opens `path`, relative to the directory `dirfd` or AT_FDCWD; O_CLOEXEC is added. The caller closes the

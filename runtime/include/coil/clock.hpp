@@ -1,6 +1,8 @@
 #pragma once
 #include <chrono>
 
+#include <coil/error.hpp>
+
 namespace coil {
 
 /// A point on the loop's clock: what `Loop::time()` returns and every deadline is given in.
@@ -17,12 +19,13 @@ namespace detail {
 
 /// Converts any duration to whole nanoseconds, rounded up, and clamps it to +-146 years, so that a huge
 /// value means "practically never" instead of overflowing.
+/// Errors: `std::invalid_argument` for one that is not a number.
 template <class Rep, class Period>
-constexpr std::chrono::nanoseconds to_nanoseconds(std::chrono::duration<Rep, Period> duration) noexcept {
+constexpr std::chrono::nanoseconds to_nanoseconds(std::chrono::duration<Rep, Period> duration) {
   using std::chrono::nanoseconds;
   using Seconds = std::chrono::duration<double>;
   constexpr nanoseconds longest{nanoseconds::max().count() / 2};
-  if (duration != duration) return nanoseconds::zero();  // not a number
+  if (duration != duration) throw_invalid_argument("coil: a duration that is not a number");
   const Seconds rough = std::chrono::duration_cast<Seconds>(duration);
   if (rough >= std::chrono::duration_cast<Seconds>(longest)) return longest;
   if (rough <= std::chrono::duration_cast<Seconds>(-longest)) return -longest;

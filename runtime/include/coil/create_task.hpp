@@ -29,6 +29,7 @@ Task<T> start_coro_here(LoopCore& core, Coro<T>& coro, const Options&... options
   return HandleAccess::adopt<Task<T>>(&start_task(core, root, root.promise().where_, options...));
 }
 
+/// What std::invoke does with a pointer to a member function, without the 14,000 lines of <functional>.
 template <class F, class Object, class... Args>
 decltype(auto) invoke_member(F member, Object&& object, Args&&... args) {
   if constexpr (requires { (std::forward<Object>(object).*member)(std::forward<Args>(args)...); })
@@ -38,19 +39,14 @@ decltype(auto) invoke_member(F member, Object&& object, Args&&... args) {
   else
     return ((*std::forward<Object>(object)).*member)(std::forward<Args>(args)...);
 }
-/// std::invoke, without the 14,000 lines of <functional>.
-template <class F, class... Args>
-decltype(auto) invoke(F&& function, Args&&... args) {
-  if constexpr (std::is_member_pointer_v<std::decay_t<F>>)
-    return invoke_member(function, std::forward<Args>(args)...);
-  else
-    return std::forward<F>(function)(std::forward<Args>(args)...);
-}
-
 /// Calls a function and awaits what it returns; keeps the function and its arguments in its frame meanwhile.
 template <class R, class F, class... Args>
 Coro<R> invoke_kept(F function, Args... args) {
-  co_return co_await detail::invoke(std::move(function), std::move(args)...);
+  // Called here and not in a helper: what an argument is converted to lives as long as this await.
+  if constexpr (std::is_member_pointer_v<F>)
+    co_return co_await invoke_member(function, std::move(args)...);
+  else
+    co_return co_await std::move(function)(std::move(args)...);
 }
 template <class R, class A>
 Coro<R> await_kept(A awaitable) {
@@ -71,8 +67,9 @@ auto as_coro(A&& awaitable, Args&&... args) {
                   "coil: expected a Coro, something to await, or a callable that returns one for these arguments");
     using R = CallResult<Decayed, std::decay_t<Args>...>;
     // A closure without captures needs no keeping.
-    if constexpr (std::is_empty_v<Decayed> && sizeof...(Args) == 0 && is_coro<std::invoke_result_t<Decayed>>)
-      return std::forward<A>(awaitable)();
+    if constexpr (std::is_empty_v<Decayed> &&
+                  std::is_same_v<std::invoke_result<Decayed>, std::invoke_result<Decayed, std::decay_t<Args>...>>)
+      return as_coro(std::forward<A>(awaitable)());
     else
       return invoke_kept<R, Decayed, std::decay_t<Args>...>(std::forward<A>(awaitable), std::forward<Args>(args)...);
   }

@@ -99,6 +99,7 @@ public:
   ~Loop();
 
   /// Queues `f()` for the next iteration.
+  /// Errors: `std::logic_error` from another thread, in debug mode.
   template <std::invocable F>
   Handle call_soon(F&& f) {
     return queue(make_callback(std::forward<F>(f)));
@@ -116,7 +117,7 @@ public:
   /// Errors: `std::logic_error` once the loop is closed.
   template <std::invocable F>
   void call_soon_threadsafe(F&& f) {
-    queue_threadsafe(make_callback(std::forward<F>(f)));
+    queue_threadsafe(new detail::ThreadsafeCallbackOf<std::decay_t<F>>(std::forward<F>(f)));
   }
 
   /// The loop's clock.
@@ -150,13 +151,14 @@ private:
   detail::Callback* make_callback(F&& f) {
     return new detail::CallbackOf<std::decay_t<F>>(std::forward<F>(f));
   }
-  Handle queue(detail::Callback* callback) noexcept;
+  Handle queue(detail::Callback* callback);
   TimerHandle queue_at(time_point when, detail::Callback* callback);
   void queue_threadsafe(detail::Callback* callback);
   void set_handler(detail::ErrorHandler* handler) noexcept;
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
   void turn() noexcept;
+  void check_thread() const;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
   void take_threadsafe_callbacks() noexcept;
@@ -196,7 +198,7 @@ private:
 template <class F>
   requires std::invocable<F&, const ErrorContext&>
 void Loop::set_exception_handler(F handler) {
-  if constexpr (std::is_constructible_v<bool, const F&>) {
+  if constexpr (std::is_constructible_v<F, std::nullptr_t>) {
     if (!static_cast<bool>(handler)) return set_exception_handler(nullptr);
   }
   set_handler(new detail::ErrorHandlerOf<F>(std::move(handler)));

@@ -81,7 +81,7 @@ public:
 
 /// Suspends the task for `delay`, from the `co_await`. Zero or less yields exactly once.
 template <class Rep, class Period>
-[[nodiscard]] detail::SleepOperation sleep(std::chrono::duration<Rep, Period> delay) noexcept {
+[[nodiscard]] detail::SleepOperation sleep(std::chrono::duration<Rep, Period> delay) {
   return detail::SleepOperation(detail::to_nanoseconds(delay));
 }
 /// The same, and gives `result`.

@@ -10,6 +10,7 @@
 
 #include <coil/as_result.hpp>
 #include <coil/create_task.hpp>
+#include <coil/detail/cancel_scope.hpp>
 #include <coil/exception_group.hpp>
 
 namespace coil {
@@ -69,7 +70,7 @@ private:
   void member_done(Member& member) noexcept;
   void abort() noexcept;
 
-  TaskRef parent_;
+  detail::CancelScope scope_;
   Member* members_ = nullptr;  // one per child that is not done, the newest first
   std::vector<std::exception_ptr> errors_;
   EmptyOperation* waiting_ = nullptr;

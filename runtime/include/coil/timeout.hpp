@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <coil/create_task.hpp>
+#include <coil/detail/cancel_scope.hpp>
 #include <coil/detail/child.hpp>
 #include <coil/loop.hpp>
 
@@ -33,13 +34,13 @@ public:
 
 private:
   enum class State : unsigned char { entered, expiring, expired, left };
+  void arm();
   void expire() noexcept;
 
   State state_ = State::entered;
-  int cancelling_before_;
-  TaskRef task_;
   std::optional<time_point> when_;
-  TimerHandle timer_;
+  Handle timer_;
+  detail::CancelScope scope_;
 };
 
 namespace detail {
@@ -55,7 +56,7 @@ struct Deadline {
 };
 
 template <class Rep, class Period>
-Deadline deadline_after(std::chrono::duration<Rep, Period> delay) noexcept {
+Deadline deadline_after(std::chrono::duration<Rep, Period> delay) {
   return {Deadline::Kind::after, to_nanoseconds(delay), {}};
 }
 
@@ -109,8 +110,14 @@ Coro<R> wait_for_started(Deadline deadline, Child child) {
   if (deadline.delay.count() <= 0 && !child.state().done()) co_await end_expired(Child(&child.state()));
   if (child.state().phase == Phase::cancelled && deadline.delay.count() <= 0) throw_timeout();
   if (child.state().done()) co_return take_result<R>(child.state());
-  Coro<R> waiting = run_timeout<R>(deadline, FutureOperation<R>(&child.state()));
-  co_return co_await std::move(waiting);
+  try {
+    Coro<R> waiting = run_timeout<R>(deadline, FutureOperation<R>(&child.state()));
+    co_return co_await std::move(waiting);
+  } catch (const TimeoutError&) {
+    // A result that came in the turn of the deadline wins; so does a TimeoutError of its own.
+    if (!child.state().done() || child.state().phase == Phase::cancelled) throw;
+  }
+  co_return take_result<R>(child.state());
 }
 template <class R>
 Coro<R> wait_for_coro(Deadline deadline, Coro<R> coro) {

@@ -8,6 +8,9 @@
 
 namespace coil::detail {
 
+/// The offset that stands for the file position.
+inline constexpr std::uint64_t file_position = UINT64_MAX;
+
 /// Base of the operations on a descriptor: waits for readiness where one that is not blocking answers EAGAIN,
 /// and turns an error into a `std::system_error` that names the call.
 class FdOperation : public RingOperation {
@@ -29,11 +32,23 @@ protected:
   std::size_t take_value();
   [[noreturn]] void throw_error(int error) const;
 
-  /// Reading or writing `size` bytes of a file that would keep the loop busy goes to a thread of the kernel.
-  void plan_transfer(std::size_t size) noexcept;
+  enum class Transfer : unsigned char { read, write };
+  /// What would keep the loop waiting goes to a thread of the kernel: `size` bytes of a file if they are many, and
+  /// all writing to terminals.
+  void plan_transfer(std::size_t size, Transfer direction) noexcept;
+
+  /// A transfer at `offset` on what cannot seek fails with ESPIPE, as pread(2) does; the ring would ignore the offset.
+  /// Returns false if it failed.
+  bool check_offset(std::uint64_t offset) noexcept;
+  /// Ends the operation without the kernel.
+  void fail(int error) noexcept;
+  /// After `done` of `asked` bytes were written at the file position. The ring leaves the position where it was if a
+  /// write is cut short by an error.
+  void repair_position(std::int32_t done, std::size_t asked) noexcept;
 
   const char* call_;
   int fd_;
+  std::int64_t position_ = -1;  // where a write at the file position of a regular file begins
 
 private:
   bool advance(std::int32_t result) noexcept final;

@@ -17,7 +17,7 @@ class FramePool {
 public:
   void* allocate(std::size_t size) {
     const std::size_t index = size_class(size);
-    if (index < classes_in_use_) [[likely]] {
+    if (index < class_count && index < classes_in_use_) [[likely]] {
       if (Block* block = free_[index]) [[likely]] {
         free_[index] = block->next;
         ++live_;
@@ -29,7 +29,7 @@ public:
 
   void deallocate(void* memory, std::size_t size) noexcept {
     const std::size_t index = size_class(size);
-    if (index < classes_in_use_) [[likely]] {
+    if (index < class_count && index < classes_in_use_) [[likely]] {
       auto* block = static_cast<Block*>(memory);
       block->next = free_[index];
       free_[index] = block;

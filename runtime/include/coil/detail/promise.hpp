@@ -54,11 +54,14 @@ public:
 #ifdef __clang__
   // Only for its message: g++ says by itself what is wrong, and would copy the awaiter into the frame.
   template <class A>
-  A&& await_transform(A&& awaitable) const noexcept {
+  decltype(auto) await_transform(A&& awaitable) const noexcept {
     static_assert(Awaitable<A>,
                   "coil: this cannot be co_awaited: co_await takes a coil::Coro, Task or Future, or an "
                   "operation such as coil::sleep(1s)");
-    return static_cast<A&&>(awaitable);
+    if constexpr (Awaitable<A>)
+      return static_cast<A&&>(awaitable);
+    else
+      return std::suspend_never();
   }
 #endif
 

@@ -46,6 +46,8 @@ public:
   std::size_t self_finishing() const noexcept { return self_finishing_; }
   /// Those among them that the loop keeps for itself.
   std::size_t internal() const noexcept { return internal_; }
+  /// Those among them that occupy a thread of the kernel for as long as they wait.
+  std::size_t may_wait() const noexcept { return may_wait_; }
   const Counters& counters() const noexcept { return counters_; }
 
   /// Whether the running kernel knows this IORING_OP_….
@@ -60,6 +62,7 @@ protected:
 private:
   std::size_t in_kernel_ = 0;
   std::size_t self_finishing_ = 0;
+  std::size_t may_wait_ = 0;
   std::size_t internal_ = 0;
 };
 
@@ -75,6 +78,7 @@ public:
 
   bool self_finishing() const noexcept { return self_finishing_; }
   bool internal() const noexcept { return internal_; }
+  bool may_wait() const noexcept { return may_wait_; }
 
   /// Called by the ring with each completion, the last one with `more` false. Default: `advance`, until that
   /// says the operation is over; then `wake`.
@@ -85,10 +89,13 @@ protected:
   RingOperation(const RingOperation& other) noexcept
       : Suspension(other),
         self_finishing_(other.self_finishing_),
+        may_wait_(other.may_wait_),
         restarts_(other.restarts_),
         internal_(other.internal_) {}
   ~RingOperation() = default;
 
+  /// Whether a result means that a signal stopped the operation on its way.
+  static bool is_interruption(std::int32_t result) noexcept;
   /// Takes a result other than a cancellation. False: submit again. Default: keeps it in `result_`.
   virtual bool advance(std::int32_t result) noexcept;
 
@@ -99,6 +106,7 @@ protected:
 
   std::int32_t result_ = 0;
   bool self_finishing_ = false;  // completes without a peer, as file operations do
+  bool may_wait_ = false;        // in a thread of the kernel, for a peer
   bool restarts_ = true;         // is tried again after an interruption
   bool internal_ = false;        // not counted in the metrics
   bool cancel_requested_ = false;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <new>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -39,11 +40,12 @@ struct Ready {
   enum Flag : std::uint8_t {
     is_callback = 1,
     is_task = 2,
-    must_cancel = 4,   // a request that no wait has seen yet
-    throw_cancel = 8,  // the wait was given up: its await throws
-    retrieved = 16,    // somebody took the exception or the moved-out value
-    returned = 32,     // the coroutine is at its final suspension
-    has_context = 64,  // its extras hold a context other than the empty one
+    must_cancel = 4,    // a request that no wait has seen yet
+    throw_cancel = 8,   // the wait was given up: its await throws
+    retrieved = 16,     // somebody took the exception or the moved-out value
+    returned = 32,      // the coroutine is at its final suspension
+    has_context = 64,   // its extras hold a context other than the empty one
+    late_cancel = 128,  // must_cancel is left over from an operation that completed all the same
   };
   bool has(unsigned mask) const noexcept { return (flags & mask) != 0; }
   void set(unsigned mask) noexcept { flags = static_cast<std::uint8_t>(flags | mask); }
@@ -181,6 +183,8 @@ struct Callback : Ready, Pooled {
     context = retain(maker);
   }
   virtual void call() = 0;
+  /// Destroys the function: it will not be called any more.
+  virtual void drop() noexcept = 0;
   virtual ~Callback() { release(context); }
   void unref() noexcept {
     if (--refs == 0) delete this;
@@ -188,11 +192,20 @@ struct Callback : Ready, Pooled {
 };
 
 template <class F>
-struct CallbackOf final : Callback {
+struct CallbackOf : Callback {
   explicit CallbackOf(F&& f) : function(std::move(f)) {}
   explicit CallbackOf(const F& f) : function(f) {}
-  void call() override { function(); }
-  F function;
+  void call() override { (*function)(); }
+  void drop() noexcept override { function.reset(); }
+  std::optional<F> function;
+};
+
+/// Made in one thread and freed in another: not from a thread's pool.
+template <class F>
+struct ThreadsafeCallbackOf final : CallbackOf<F> {
+  using CallbackOf<F>::CallbackOf;
+  static void* operator new(std::size_t size) { return ::operator new(size); }
+  static void operator delete(void* memory) noexcept { ::operator delete(memory); }
 };
 
 /// Tasks and futures of one loop. Outlives the loop until the last handle is gone.
