@@ -217,8 +217,7 @@ IO_TEST("write_all: progress says how much went before an error and a cancellati
 
 IO_TEST("write_all: to a full device is ENOSPC") {
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
-  CHECK_AWAIT_FAILS_WITH(write_all_of(full, "text"),
-                         "write(fd " + std::to_string(full) + "): No space left on device");
+  CHECK_AWAIT_FAILS_WITH(write_all_of(full, "text"), "write(fd " + std::to_string(full) + "): No space left on device");
 }
 
 IO_TEST("write_all: several writers of one pipe that do not fill it are not mixed") {

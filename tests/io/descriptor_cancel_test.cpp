@@ -55,12 +55,8 @@ struct Kind {
   coil::Coro<void> (*wait)(Stuck&);
 };
 
-coil::Coro<void> read_from(int fd) {
-  co_await read_text(fd);
-}
-coil::Coro<void> write_to(int fd) {
-  co_await write_text(fd, "eight by");
-}
+coil::Coro<void> read_from(int fd) { co_await read_text(fd); }
+coil::Coro<void> write_to(int fd) { co_await write_text(fd, "eight by"); }
 
 /// Every operation that may wait for ever.
 const std::vector<Kind> waiting_kinds = {

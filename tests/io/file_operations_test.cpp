@@ -53,7 +53,7 @@ IO_TEST("openat: creates a file with the mode that is given, less the umask") {
   const ::mode_t before = ::umask(027);
   const Fd file(co_await coil::openat(AT_FDCWD, folder / "new", O_WRONLY | O_CREAT | O_EXCL, 0666));
   ::umask(before);
-  struct stat found {};
+  struct stat found{};
   REQUIRE(::fstat(file, &found) == 0);
   CHECK((found.st_mode & 07777) == 0640);
   CHECK((::fcntl(file, F_GETFD) & FD_CLOEXEC) != 0);
@@ -96,9 +96,12 @@ IO_TEST("openat: errors name the call and the path") {
   const TemporaryDirectory folder;
   const std::string file = folder.file("file", "");
   const std::string missing = folder / "missing";
-  CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, missing, O_RDONLY), "openat(" + missing + "): No such file or directory");
-  CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, folder.path(), O_WRONLY), "openat(" + folder.path() + "): Is a directory");
-  CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_EXCL, 0600), "openat(" + file + "): File exists");
+  CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, missing, O_RDONLY),
+                         "openat(" + missing + "): No such file or directory");
+  CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, folder.path(), O_WRONLY),
+                         "openat(" + folder.path() + "): Is a directory");
+  CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_EXCL, 0600),
+                         "openat(" + file + "): File exists");
   CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, file + "/x", O_RDONLY), "openat(" + file + "/x): Not a directory");
   CHECK_AWAIT_FAILS_WITH(coil::openat(-1, "relative", O_RDONLY), "openat(relative): Bad file descriptor");
   CHECK_AWAIT_FAILS_WITH(coil::openat(AT_FDCWD, "", O_RDONLY), "openat(): No such file or directory");
@@ -203,7 +206,7 @@ IO_TEST("fsync and fdatasync: errors name the call and the descriptor") {
 IO_TEST("statx: says what stat says") {
   const TemporaryDirectory folder;
   const std::string path = folder.file("file", "content");
-  struct stat expected {};
+  struct stat expected{};
   REQUIRE(::stat(path.c_str(), &expected) == 0);
   const struct statx found = co_await coil::statx(AT_FDCWD, path, 0, STATX_BASIC_STATS);
   CHECK(found.stx_size == 7);
@@ -239,7 +242,8 @@ IO_TEST("statx: its result goes to its awaiter, however the operation was passed
 }
 
 IO_TEST("statx: errors name the call and the path") {
-  CHECK_AWAIT_FAILS_WITH(coil::statx(AT_FDCWD, "/missing", 0, STATX_SIZE), "statx(/missing): No such file or directory");
+  CHECK_AWAIT_FAILS_WITH(coil::statx(AT_FDCWD, "/missing", 0, STATX_SIZE),
+                         "statx(/missing): No such file or directory");
   CHECK_AWAIT_FAILS_WITH(coil::statx(AT_FDCWD, "/", ~0, STATX_SIZE), "statx(/): Invalid argument");
 }
 
@@ -299,7 +303,7 @@ IO_TEST("mkdirat: makes a directory with the mode that is given, less the umask"
   const ::mode_t before = ::umask(027);
   co_await coil::mkdirat(directory, "new", 0777);
   ::umask(before);
-  struct stat found {};
+  struct stat found{};
   REQUIRE(::stat((folder / "new").c_str(), &found) == 0);
   CHECK((found.st_mode & 0777) == 0750);
 }

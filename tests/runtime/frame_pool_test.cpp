@@ -111,7 +111,8 @@ TEST_CASE("pool: a block is at most a quarter larger than asked for, or 15 bytes
     for (std::size_t size = 1; size <= pooled_max; size += size < 1100 ? 1 : 13) {
       const Block first = make(size);
       const Block second = make(size);
-      const auto distance = static_cast<std::size_t>(static_cast<char*>(second.memory) - static_cast<char*>(first.memory));
+      const auto distance =
+          static_cast<std::size_t>(static_cast<char*>(second.memory) - static_cast<char*>(first.memory));
       if (distance < FramePool::slab_size / 2) {  // else the second one began a slab
         CAPTURE(size);
         REQUIRE(distance >= size);

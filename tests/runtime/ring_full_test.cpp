@@ -186,7 +186,7 @@ public:
   Storm(int flags, int pipe) {
     alarms = 0;
     alarm_pipe = pipe;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_alarm;
     action.sa_flags = flags;
     ::sigaction(SIGALRM, &action, &before_);
@@ -203,7 +203,7 @@ public:
   }
 
 private:
-  struct sigaction before_ {};
+  struct sigaction before_{};
 };
 
 coil::Coro<void> work_in_storm(const Ends& alarm) {

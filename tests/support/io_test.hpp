@@ -5,8 +5,6 @@
 #include "guarded_buffer.hpp"
 #include "loop_test.hpp"
 
-#include <coil/coil.hpp>
-#include <coil/detail/ring.hpp>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -14,6 +12,8 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+#include <coil/coil.hpp>
+#include <coil/detail/ring.hpp>
 
 #include <cerrno>
 #include <cstdint>
@@ -183,7 +183,8 @@ inline std::string take_all(int fd) {
   ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
   std::string taken;
   char part[4096];
-  for (ssize_t size = 0; (size = ::read(fd, part, sizeof part)) > 0;) taken.append(part, static_cast<std::size_t>(size));
+  for (ssize_t size = 0; (size = ::read(fd, part, sizeof part)) > 0;)
+    taken.append(part, static_cast<std::size_t>(size));
   ::fcntl(fd, F_SETFL, flags);
   return taken;
 }
@@ -222,8 +223,8 @@ inline coil::Coro<void> settle() {
 
 }  // namespace coil_test
 
-#define COIL_TEST_IO_TEST(body, sentence)                            \
-  static coil::Coro<void> body(coil_test::Reports& reports);         \
-  TEST_CASE(sentence) { coil_test::run_io_test(body); }              \
+#define COIL_TEST_IO_TEST(body, sentence)                    \
+  static coil::Coro<void> body(coil_test::Reports& reports); \
+  TEST_CASE(sentence) { coil_test::run_io_test(body); }      \
   static coil::Coro<void> body([[maybe_unused]] coil_test::Reports& reports)
 #define IO_TEST(sentence) COIL_TEST_IO_TEST(DOCTEST_ANONYMOUS(io_test_body_), sentence)

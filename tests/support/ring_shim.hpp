@@ -142,7 +142,8 @@ int io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params
   static auto* const real =
       coil_test::liburing_function<int(unsigned, io_uring*, io_uring_params*)>("io_uring_queue_init_params");
   if (coil_test::RingShim::current != nullptr) {
-    if (const int answer = coil_test::RingShim::current->before_set_up(entries, *parameters); answer != 0) return answer;
+    if (const int answer = coil_test::RingShim::current->before_set_up(entries, *parameters); answer != 0)
+      return answer;
   }
   return real(entries, ring, parameters);
 }

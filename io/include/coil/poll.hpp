@@ -29,7 +29,8 @@ public:
 // Cancellation: nothing is lost.
 
 /// Waits for `events` of poll(2) (POLLIN, POLLOUT, …) and gives those that came, with POLLERR and POLLHUP.
-/// Regular files are always ready. The way in for any C library that has a descriptor.
+/// Regular files are always ready. POLLPRI that comes later is only seen together with POLLIN (Linux 6.18): ask for
+/// both. The way in for any C library that has a descriptor.
 [[nodiscard]] detail::PollOperation poll(int fd, short events) noexcept;
 /// Waits until reading `fd` would not wait.
 [[nodiscard]] detail::ReadinessOperation readable(int fd) noexcept;
