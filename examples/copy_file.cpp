@@ -5,23 +5,13 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <vector>
 
 #include "support.hpp"
 
-[[noreturn]] void refuse(const std::string& path, int error) {
-  throw std::system_error(error, std::system_category(), path);
-}
-
-/// A descriptor that is closed in any case.
-struct Open {
-  explicit Open(int number) : fd(number) {}
-  Open(const Open&) = delete;
-  ~Open() { ::close(fd); }
-  int fd;
-};
+using example::Open;
+using example::refuse;
 
 coil::Coro<std::size_t> copy(int from, int to) {
   std::vector<std::byte> buffer(256 << 10);
@@ -35,7 +25,8 @@ coil::Coro<std::size_t> copy(int from, int to) {
 
 /// Copies to a temporary file, which becomes `to` in one step or is removed.
 coil::Coro<std::size_t> replace(int from, std::string to, const struct ::stat& like) {
-  const std::string temporary = fmt::format("{}.copy-{}", to, ::getpid());
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();  // none has this name, not even killed
+  const std::string temporary = fmt::format("{}.copy_file-{}-{}", to.substr(0, to.rfind('/') + 1), ::getpid(), now);
   bool made = false;
   const auto work = [&]() -> coil::Coro<std::size_t> {
     const Open out(co_await coil::openat(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL, 0600));

@@ -1,10 +1,14 @@
 // What the examples share: how arguments are refused and how a program ends.
 #pragma once
+#include <unistd.h>
+
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <string_view>
+#include <system_error>
 
 #include <coil/coil.hpp>
 
@@ -29,6 +33,18 @@ inline long parse_number(std::string_view text, long max, const char* line) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < 0 || number > max) usage(line);
   return number;
+}
+
+/// A descriptor that is closed in any case.
+struct Open {
+  explicit Open(int number) : fd(number) {}
+  Open(const Open&) = delete;
+  ~Open() { ::close(fd); }
+  int fd;
+};
+
+[[noreturn]] inline void refuse(const std::string& path, int error) {
+  throw std::system_error(error, std::system_category(), path);
 }
 
 /// Runs `main_coroutine` and turns how it ends into an exit status: Ctrl-C gives 130, an error 1 and its text,
