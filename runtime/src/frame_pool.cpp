@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <mutex>
 #include <new>
 
@@ -63,7 +64,10 @@ struct FramePool::ThreadEnd {
   ~ThreadEnd() {
     if (pool == nullptr) return;
     pool->trim();
-    if (pool->slabs_ == nullptr) return;
+    // One that has only freed what others made has no slab, but blocks.
+    const bool has_blocks =
+        std::any_of(std::begin(pool->free_), std::end(pool->free_), [](Block* list) { return list != nullptr; });
+    if (pool->slabs_ == nullptr && !has_blocks) return;
     for (Slab* slab = pool->slabs_; slab != nullptr; slab = slab->next) slab->owner = nullptr;
     auto* kept = new (std::nothrow) FramePool(*pool);
     *pool = FramePool();

@@ -1,6 +1,7 @@
 // The ring as a loop uses it: what it counts, how often it enters the kernel, how it ends.
 #include <coil/detail/ring.hpp>
 
+#include "../support/child.hpp"
 #include "../support/io_test.hpp"
 
 #include <string>
@@ -249,4 +250,35 @@ TEST_CASE("threads: loops in several threads do not disturb each other, and talk
   for (std::thread& thread : threads) thread.join();
   for (std::size_t i = 0; i < count; ++i)
     CHECK(received[i] == std::string(200, static_cast<char>('0' + (i + count - 1) % count)));
+}
+
+TEST_CASE("fork: a child that goes on with its parent's loop ends with a sentence, and the parent goes on") {
+  coil_test::LeakCheck leaks;
+  const Ends pipe = coil_test::make_pipe();
+  const auto result = coil_test::in_child([&] {
+    auto main = [&]() -> coil::Coro<int> {
+      auto reading = coil::create_task(read_text(pipe.out));
+      co_await settle();
+      const pid_t child = ::fork();
+      if (child == 0) {
+        co_await write_text(pipe.in, "from the child");
+        ::_exit(0);
+      }
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT) co_return 1;
+      for (int round = 0; round < 10; ++round) {
+        co_await write_text(pipe.in, "text");
+        const std::string text = co_await reading;
+        if (text != "text") co_return 2;
+        reading = coil::create_task(read_text(pipe.out));
+      }
+      co_return 0;
+    };
+    return coil::run(main);
+  });
+  CAPTURE(result.output);
+  CAPTURE(result.status);
+  CHECK(result.exited_with(0));
+  CHECK(result.said("coil: io_uring_enter failed"));
 }
