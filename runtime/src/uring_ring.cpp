@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <thread>
 
 #include <coil/detail/check.hpp>
@@ -20,6 +21,8 @@ constexpr bool checks_generations = true;
 
 constexpr std::uint64_t cancel_tag = 1;  // never an address, never a generation's
 constexpr unsigned entries_min = 64;
+constexpr auto pause_for_memory_min = std::chrono::milliseconds(1);
+constexpr auto pause_for_memory_max = std::chrono::milliseconds(32);
 
 // Enough for slow files beside fast ones; the kernel's own limits are 4 per CPU, and tens of thousands for
 // what may block for ever.
@@ -36,8 +39,24 @@ UringRing::~UringRing() {
   io_uring_queue_exit(&ring_);
 }
 
-// Older kernels know fewer of the flags and answer EINVAL; a user without locked memory left gets ENOMEM.
+// Older kernels know fewer of the flags and answer EINVAL; a user without locked memory left gets ENOMEM. The kernel
+// gives the memory of a closed ring back some milliseconds late, so one who opens many in turn waits for it.
 void UringRing::set_up(unsigned entries) {
+  int error = open_ring(entries);
+  for (auto pause = pause_for_memory_min; error == ENOMEM && pause <= pause_for_memory_max; pause *= 2) {
+    std::this_thread::sleep_for(pause);
+    error = open_ring(entries);
+  }
+  if (error != 0) throw_ring_unavailable(error);
+  if ((ring_.features & IORING_FEAT_NODROP) == 0 || (ring_.features & IORING_FEAT_EXT_ARG) == 0) {
+    io_uring_queue_exit(&ring_);
+    throw_ring_unavailable(ENOSYS);
+  }
+  io_uring_register_ring_fd(&ring_);  // spares a look-up per call; not everywhere to be had
+}
+
+// Opens it as large as it can, with the flags that the kernel knows; gives the error, 0 for none.
+int UringRing::open_ring(unsigned entries) noexcept {
   constexpr unsigned always = IORING_SETUP_CLAMP;
   constexpr unsigned flag_sets[] = {
       always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -56,12 +75,7 @@ void UringRing::set_up(unsigned entries) {
     }
     if (error != EINVAL) break;
   }
-  if (error != 0) throw_ring_unavailable(error);
-  if ((ring_.features & IORING_FEAT_NODROP) == 0 || (ring_.features & IORING_FEAT_EXT_ARG) == 0) {
-    io_uring_queue_exit(&ring_);
-    throw_ring_unavailable(ENOSYS);
-  }
-  io_uring_register_ring_fd(&ring_);  // spares a look-up per call; not everywhere to be had
+  return error;
 }
 
 // ---- Submission ------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ public:
 
 private:
   void set_up(unsigned entries);
+  int open_ring(unsigned entries) noexcept;
   io_uring_sqe* next_sqe() noexcept;
   bool pass_on(RingOperation& operation) noexcept;
   bool pass_on_cancel(const RingOperation& operation) noexcept;

@@ -144,6 +144,18 @@ TEST_CASE("size: without memory for 64 entries it is an error, of which no ring 
   CHECK(asked < 30);
 }
 
+TEST_CASE("size: memory of rings just closed that the kernel gives back late is waited for") {
+  coil_test::LeakCheck leaks;
+  std::vector<unsigned> asked;
+  RingShim shim;
+  shim.set_up = [&](unsigned entries, io_uring_params&) {
+    asked.push_back(entries);
+    return asked.size() < 10 ? -ENOMEM : 0;
+  };
+  CHECK(coil::run(work(), coil::RunOptions{.ring_entries = 256}) == 1);
+  CHECK(asked.back() == 256);
+}
+
 TEST_CASE("size: a ring smaller than 64 is not made larger for lack of memory") {
   RingShim shim;
   std::vector<unsigned> asked;
