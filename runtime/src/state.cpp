@@ -99,32 +99,68 @@ void FutureState::dispose() noexcept {
 
 // ---- TaskState -------------------------------------------------------------------------------------------
 
+namespace {
+
+std::string_view message_of(const FutureState& state) noexcept {
+  const Extras* more = state.extras_if_any();
+  return more == nullptr ? std::string_view() : std::string_view(more->message);
+}
+
+// Counts a request to cancel. True if the wait that the task is in has to be given up for it.
+bool request_cancel(TaskState& task, std::string_view why) noexcept {
+  if (task.cancels != UINT16_MAX) ++task.cancels;
+  if (task.has(Ready::must_cancel | Ready::throw_cancel)) {
+    if (task.phase == Phase::running) task.unset(Ready::late_cancel);
+    return false;
+  }
+  if (!why.empty() || task.extras_if_any() != nullptr) task.extras().message = why;
+  if (task.phase == Phase::waiting) return true;
+  task.set(Ready::must_cancel);
+  return false;
+}
+
+void throw_at(TaskState& task) noexcept {
+  task.set(Ready::throw_cancel);
+  task.make_ready();
+}
+
+}  // namespace
+
 bool TaskState::cancel(std::string_view why) noexcept {
   if (done() || has(returned)) return false;
-  if (cancels != UINT16_MAX) ++cancels;
-  if (!has(must_cancel | throw_cancel)) {
-    if (!why.empty() || extras_if_any() != nullptr) extras().message = why;
-    if (phase == Phase::waiting)
-      abort_wait(*this);
-    else
-      set(must_cancel);
-  } else if (phase == Phase::running) {
-    unset(late_cancel);
-  }
+  if (request_cancel(*this, why)) abort_wait(*this);
   return true;
+}
+
+// Follows a chain of tasks that await each other in a loop: it may be longer than any stack. One that bites its own
+// tail is found after Brent, "An improved Monte Carlo factorization algorithm" (1980), and cut there.
+void abort_wait(TaskState& first) noexcept {
+  TaskState* task = &first;
+  const TaskState* seen = nullptr;
+  for (std::size_t steps = 1;; ++steps) {
+    if ((steps & (steps - 1)) == 0) seen = task;
+    task->unset(Ready::must_cancel | Ready::late_cancel);
+    const Abort found = task->waiting_on->abort();
+    if (found == Abort::gone) throw_at(*task);
+    if (found != Abort::passed_on) return;
+    FutureState& awaited = *task->waiting_on->awaited();
+    if (!awaited.has(Ready::is_task)) {
+      awaited.cancel(message_of(*task));
+      return;
+    }
+    auto& next = static_cast<TaskState&>(awaited);
+    if (&next == seen) {
+      next.waiters.remove(*task->waiting_on);
+      return throw_at(*task);
+    }
+    if (next.done() || next.has(Ready::returned) || !request_cancel(next, message_of(*task))) return;
+    task = &next;
+  }
 }
 
 int TaskState::uncancel() noexcept {
   if (cancels != 0 && --cancels == 0) unset(must_cancel | late_cancel);
   return cancels;
-}
-
-void abort_wait(TaskState& task) noexcept {
-  task.unset(Ready::must_cancel | Ready::late_cancel);
-  if (task.waiting_on->abort() == Abort::gone) {
-    task.set(Ready::throw_cancel);
-    task.make_ready();
-  }
 }
 
 void TaskState::throw_cancelled() {
@@ -166,11 +202,6 @@ void check_awaitable(const FutureState* state) {
   if (state == nullptr) throw_logic_error("coil: an empty Task or Future was awaited");
   if (this_loop != nullptr && state == this_loop->current) throw_logic_error("coil: a task cannot await itself");
   if (this_loop != StatePool::core_of(*state)) throw_logic_error("coil: this Task or Future belongs to another loop");
-}
-
-void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept {
-  const Extras* more = waiter.extras_if_any();
-  awaited.cancel(more == nullptr ? std::string_view() : std::string_view(more->message));
 }
 
 // ---- Handles ---------------------------------------------------------------------------------------------

@@ -69,8 +69,6 @@ decltype(auto) result_reference(FutureState& state) {
 
 /// Errors: `std::logic_error` for what cannot be awaited here: nothing, the task itself, another loop's.
 void check_awaitable(const FutureState* state);
-/// Passes a request to cancel on to what `waiter` awaits, with its message.
-void forward_cancel(FutureState& awaited, TaskState& waiter) noexcept;
 
 /// Waits for a future or task. Cancelling the wait cancels what is awaited and then waits for its answer.
 template <class T>
@@ -91,10 +89,8 @@ public:
   }
 
 private:
-  Abort abort() noexcept override {
-    forward_cancel(*state_, *this->task_);
-    return Abort::answer_coming;
-  }
+  Abort abort() noexcept override { return Abort::passed_on; }
+  FutureState* awaited() noexcept override { return state_.get(); }
 
   StateRef<FutureState> state_;
 };

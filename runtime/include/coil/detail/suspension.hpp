@@ -12,6 +12,7 @@ struct FutureState;
 enum class Abort : unsigned char {
   gone,           ///< Nothing waits any more: the task is resumed with CancelledError.
   answer_coming,  ///< Asked to stop, but the wait goes on until its answer arrives.
+  passed_on,      ///< As before; it is `awaited()` that must be asked.
 };
 
 /// The one thing that is waited on: a node in the awaiting coroutine's own frame.
@@ -32,6 +33,8 @@ public:
   virtual void wake(FutureState* source) noexcept;
   /// Cancellation of the waiting task. Called at most while parked.
   virtual Abort abort() noexcept = 0;
+  /// The future or task that a request to cancel goes on to if `abort()` says so.
+  virtual FutureState* awaited() noexcept { return nullptr; }
 
   TaskState* waiting_task() const noexcept { return task_; }
 
