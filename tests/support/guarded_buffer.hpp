@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 #include <deque>
+#include <mutex>
 #include <new>
 #include <span>
 #include <string>
@@ -52,6 +53,8 @@ private:
   /// Keeps the address out of use for a long while, not for ever: mappings of a process are limited.
   static void quarantine(std::span<std::byte> pages) {
     constexpr std::size_t kept_max = 4096;
+    static std::mutex mutex;  // tests have threads
+    const std::lock_guard lock(mutex);
     static auto* kept = new std::deque<std::span<std::byte>>;
     kept->push_back(pages);
     if (kept->size() <= kept_max) return;
