@@ -86,13 +86,14 @@ coil::Coro<void> timers(long count) {
   measure::print("timers_late", static_cast<double>(nanoseconds(late).count()) / 1e6);
 }
 
-coil::Coro<void> pass(const coil::Future<void>& gate) { co_await gate; }
+coil::Future<void> gate;  // outlives the tasks, whose end `run` waits for
+
+coil::Coro<void> pass() { co_await gate; }
 
 coil::Coro<void> idle(long count) {
   const long before = measure::resident_bytes();
-  static coil::Future<void> gate;  // outlives the tasks, whose end `run` waits for
   gate = coil::get_running_loop().create_future<void>();
-  for (long i = 0; i < count; ++i) static_cast<void>(coil::create_task(pass(gate)));
+  for (long i = 0; i < count; ++i) static_cast<void>(coil::create_task(pass()));
   co_await coil::yield();  // all of them wait now
   measure::print("idle", static_cast<double>(measure::resident_bytes() - before) / static_cast<double>(count));
   gate.set_result();
