@@ -85,7 +85,7 @@ bool ReadExactlyOperation::progress(std::int32_t result) noexcept {
 }
 
 void ReadExactlyOperation::await_resume() {
-  if (done_ == buffer_.size() || take_value() != 0) return;
+  if (take_value() != 0 || done_ == buffer_.size()) return;
   throw IncompleteReadError(std::string(reinterpret_cast<const char*>(buffer_.data()), done_), buffer_.size());
 }
 

@@ -74,7 +74,7 @@ Handle::~Handle() {
   if (callback_ != nullptr) callback_->unref();
 }
 
-void Handle::cancel() noexcept {
+void Handle::cancel() const noexcept {
   if (callback_ == nullptr || callback_->phase != detail::Phase::ready) return;
   callback_->phase = detail::Phase::cancelled;
   callback_->drop();

@@ -81,7 +81,7 @@ void GatherOperation::cancel_owned() noexcept {
 }
 
 Abort GatherOperation::abort() noexcept {
-  if (left_ == 0) {  // it ends by itself on the next step
+  if (ended_) {  // it goes on by itself on the next step
     task_->set(Ready::must_cancel);
     return Abort::answer_coming;
   }

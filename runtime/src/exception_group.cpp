@@ -44,12 +44,12 @@ std::optional<ExceptionGroup> ExceptionGroup::as_group(const std::exception_ptr&
   }
 }
 
-auto ExceptionGroup::split_if(Matches matches) const -> Halves {
+auto ExceptionGroup::split_if(Matches matches, bool whole_groups) const -> Halves {
   std::vector<std::exception_ptr> matching;
   std::vector<std::exception_ptr> rest;
   for (const std::exception_ptr& member : exceptions_) {
-    if (const std::optional<ExceptionGroup> group = as_group(member); group && !matches(member)) {
-      auto [inner_matching, inner_rest] = group->split_if(matches);
+    if (const std::optional<ExceptionGroup> group = as_group(member); group && !(whole_groups && matches(member))) {
+      auto [inner_matching, inner_rest] = group->split_if(matches, whole_groups);
       if (inner_matching) matching.push_back(std::make_exception_ptr(std::move(*inner_matching)));
       if (inner_rest) rest.push_back(std::make_exception_ptr(std::move(*inner_rest)));
     } else {

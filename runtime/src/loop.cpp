@@ -96,8 +96,13 @@ nanoseconds Loop::time_to_wait() noexcept {
     }
     return no_end;
   }
-  const nanoseconds wait = parts->timers.empty() ? no_end : parts->timers.next() - parts->now();
-  if (!parts->timers.empty() && wait.count() <= 0) return nanoseconds::zero();
+  nanoseconds wait = no_end;
+  if (!parts->timers.empty()) {
+    const time_point next = parts->timers.next();
+    const time_point now = parts->now();
+    if (next <= now) return nanoseconds::zero();  // the difference may be more than fits
+    wait = next - now;
+  }
   constexpr nanoseconds long_enough_to_tidy = std::chrono::milliseconds(100);
   if (wait == no_end || wait >= long_enough_to_tidy) detail::frame_pool.trim_if_idle();
   return wait;

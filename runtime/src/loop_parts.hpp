@@ -63,7 +63,7 @@ struct LoopParts {
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point awake_since{};
-  std::unique_ptr<ErrorHandler> handler;
+  std::shared_ptr<ErrorHandler> handler;
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;

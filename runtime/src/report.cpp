@@ -35,9 +35,10 @@ void Loop::set_handler(detail::ErrorHandler* handler) noexcept { parts->handler.
 void Loop::set_exception_handler(std::nullptr_t) noexcept { parts->handler.reset(); }
 
 void Loop::call_exception_handler(const ErrorContext& error) noexcept {
-  if (parts->handler == nullptr) return print(error);
+  const auto handler = parts->handler;  // it may set another one
+  if (handler == nullptr) return print(error);
   try {
-    parts->handler->handle(error);
+    handler->handle(error);
   } catch (...) {
     print({.message = "the exception handler threw while it was told: " + error.message,
            .exception = std::current_exception()});

@@ -153,7 +153,11 @@ void abort_wait(TaskState& first) noexcept {
       next.waiters.remove(*task->waiting_on);
       return throw_at(*task);
     }
-    if (next.done() || next.has(Ready::returned) || !request_cancel(next, message_of(*task))) return;
+    if (next.done() || next.has(Ready::returned)) {  // it ends right now: the waiting task is woken, and throws
+      task->set(Ready::must_cancel);
+      return;
+    }
+    if (!request_cancel(next, message_of(*task))) return;
     task = &next;
   }
 }
@@ -225,7 +229,10 @@ std::exception_ptr exception_of(FutureState* state) {
 }
 
 void DoneCallback::wake(FutureState* source) noexcept {
-  source->core().push_ready(*callback_);
+  if (LoopCore* core = StatePool::core_of(*source))
+    core->push_ready(*callback_);
+  else
+    callback_->unref();  // the loop is closed: nothing runs there any more
   delete this;
 }
 

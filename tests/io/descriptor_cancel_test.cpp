@@ -372,3 +372,23 @@ IO_TEST("completed: when bytes and the deadline of wait_for meet, they are retur
   const std::string left = coil_test::take_all(pipe.out);
   CHECK((outcome.has_value() ? outcome.value() : "") + left == "just in time");
 }
+
+IO_TEST("completed: read_exactly that is full gives its bytes to a task that only returns, however late the request") {
+  for (int turns = 0; turns < 6; ++turns) {
+    CAPTURE(turns);
+    const Ends pipe = coil_test::make_pipe();
+    auto reader = [&]() -> coil::Coro<std::string> {
+      GuardedBuffer buffer(3);
+      co_await coil::read_exactly(pipe.out, buffer.bytes());
+      co_return buffer.text();
+    };
+    auto task = coil::create_task(reader);
+    co_await coil::yield();
+    put(pipe.in, "abc");
+    for (int i = 0; i < turns; ++i) co_await coil::yield();
+    task.cancel();
+    auto outcome = co_await coil::as_result(task);
+    const bool got = outcome.has_value() && outcome.value() == "abc";
+    CHECK((got || coil_test::take_all(pipe.out) == "abc"));
+  }
+}

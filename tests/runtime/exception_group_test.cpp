@@ -146,3 +146,20 @@ LOOP_TEST("exception group: is caught by an everyday handler") {
   }
   CHECK(caught);
 }
+
+TEST_CASE("split: by a base class that groups have too descends into nested groups all the same") {
+  const coil::ExceptionGroup inner(
+      "inner", {std::make_exception_ptr(std::runtime_error("a")), std::make_exception_ptr(std::logic_error("b"))});
+  const coil::ExceptionGroup outer("outer", {std::make_exception_ptr(inner)});
+  const auto [matching, rest] = outer.split<std::runtime_error>();
+  REQUIRE(matching);
+  REQUIRE(rest);
+  int leaves = 0;
+  rest->visit([&](const std::exception_ptr& leaf) {
+    ++leaves;
+    CHECK(coil_test::text_of(leaf) == "b");
+  });
+  CHECK(leaves == 1);
+  CHECK(outer.split<coil::ExceptionGroup>().first);
+  CHECK(!outer.split<coil::ExceptionGroup>().second);
+}

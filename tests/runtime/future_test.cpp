@@ -300,3 +300,30 @@ LOOP_TEST("future: an exception that nobody can take any more is reported") {
   CHECK(report.error == "unheard");
   CHECK(report.message.find("never retrieved") != std::string::npos);
 }
+
+TEST_CASE("future: one with callbacks that is set after its loop has closed calls nobody") {
+  coil::Future<int> future;
+  bool called = false;
+  auto main = [&]() -> coil::Coro<void> {
+    future = coil::get_running_loop().create_future<int>();
+    future.add_done_callback([&] { called = true; });
+    co_return;
+  };
+  coil::run(main, coil_test::virtual_time);
+  future.set_result(1);
+  CHECK(!called);
+}
+
+LOOP_TEST("future: is set and cancelled through const handles, and told to callbacks by reference") {
+  const auto future = coil::get_running_loop().create_future<int>();
+  int got = 0;
+  future.add_done_callback([&](auto& done) { got = done.result(); });
+  coil::get_running_loop().call_soon([future] { future.set_result(7); });
+  co_await future;
+  co_await coil::yield();
+  CHECK(got == 7);
+  const auto handle = coil::get_running_loop().call_soon([&] { got = 0; });
+  [handle] { handle.cancel(); }();
+  co_await coil::yield();
+  CHECK(got == 7);
+}

@@ -232,3 +232,15 @@ LOOP_TEST("gather: a failure that it did not throw because another came first is
   CHECK(failing.exception() != nullptr);
   CHECK(reports.size() == 0);
 }
+
+LOOP_TEST("gather: cancelled when it has just failed, it leaves the caller's tasks alone and throws CancelledError") {
+  auto bystander = coil::create_task(value_after(1h, 0));
+  auto failing = coil::create_task(fail_after(1s, "broken"));
+  auto body = [&]() -> coil::Coro<void> { co_await coil::gather(bystander, failing); };
+  auto gathering = coil::create_task(body);
+  failing.add_done_callback([&] { gathering.cancel(); });
+  co_await coil::sleep(2s);
+  CHECK(bystander.cancelling() == 0);
+  CHECK_AWAIT_THROWS(gathering, coil::CancelledError);
+  bystander.cancel();
+}

@@ -5,6 +5,7 @@
 #include <array>
 #include <list>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -229,4 +230,13 @@ LOOP_TEST("gather: one hundred thousand children, and nothing left of them") {
   CHECK(values[99'999] == 99'999);
   co_await coil::yield();
   CHECK(coil::detail::live_frames() == frames);
+}
+
+LOOP_TEST("gather: takes a view that makes its coroutines on the way") {
+  auto make = [](int i) { return value_after(std::chrono::milliseconds(i), i); };
+  const auto moved = co_await coil::gather(std::views::iota(0, 3) | std::views::transform(make));
+  CHECK(moved == std::vector<int>{0, 1, 2});
+  auto view = std::views::iota(3, 6) | std::views::transform(make);
+  const auto named = co_await coil::gather(view);
+  CHECK(named == std::vector<int>{3, 4, 5});
 }

@@ -155,3 +155,17 @@ TEST_CASE("stop: in a main that ends in the same turn changes nothing") {
   };
   CHECK(coil::run(main, coil_test::virtual_time) == 4);
 }
+
+LOOP_TEST("handler: one that sets another one lives until it returns") {
+  std::string log;
+  coil::Loop& loop = coil::get_running_loop();
+  loop.set_exception_handler([&log, &loop, name = std::string(100, 'x')](const coil::ErrorContext&) {
+    loop.set_exception_handler([&log](const coil::ErrorContext&) { log += "second;"; });
+    log += name + ";";
+  });
+  loop.call_exception_handler({.message = "a"});
+  loop.call_exception_handler({.message = "b"});
+  CHECK(log == std::string(100, 'x') + ";second;");
+  reports.collect_from(loop);
+  co_await coil::yield();
+}

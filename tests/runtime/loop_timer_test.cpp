@@ -244,3 +244,17 @@ LOOP_TEST("timers: one hundred thousand sleeping tasks are cancelled and gone") 
   CHECK(coil::get_running_loop().metrics().timers == 0);
   CHECK(coil::detail::live_frames() == frames);
 }
+
+LOOP_TEST("sleep_until: the earliest time there is, is past") {
+  co_await coil::sleep_until(coil::time_point::min());
+  bool called = false;
+  coil::get_running_loop().call_at(coil::time_point::min(), [&] { called = true; });
+  co_await coil::yield();
+  co_await coil::yield();
+  CHECK(called);
+}
+
+TEST_CASE("sleep_until: the earliest time there is, is past for the real clock too") {
+  auto main = []() -> coil::Coro<void> { co_await coil::sleep_until(coil::time_point::min()); };
+  coil::run(main);
+}

@@ -203,3 +203,14 @@ LOOP_TEST("try_finally: dropped before it was awaited runs neither body nor clea
   co_await coil::sleep(1s);
   CHECK(log == "");
 }
+
+LOOP_TEST("try_finally, with: a body that throws before it gives a coroutine is cleaned up after as well") {
+  std::string log;
+  auto body = [&]() -> coil::Task<void> { throw std::runtime_error("at once"); };
+  auto cleanup = [&]() -> coil::Coro<void> {
+    log += "cleaned;";
+    co_return;
+  };
+  CHECK_AWAIT_FAILS_WITH(coil::try_finally(body, cleanup), "at once");
+  CHECK(log == "cleaned;");
+}

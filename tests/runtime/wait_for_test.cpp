@@ -189,3 +189,11 @@ LOOP_TEST("wait_for: in a wait_for, the shorter time decides") {
   CHECK_AWAIT_THROWS(coil::wait_for(coil::wait_for(coil::sleep(1h), 1s), 5s), coil::TimeoutError);
   CHECK(elapsed() == 2s);
 }
+
+LOOP_TEST("wait_for: of a task that was cancelled before is CancelledError, whatever the timeout") {
+  auto task = coil::create_task(value_after(1h, 0));
+  task.cancel();
+  CHECK_AWAIT_THROWS(task, coil::CancelledError);
+  CHECK_AWAIT_THROWS(coil::wait_for(task, 0s), coil::CancelledError);
+  CHECK_AWAIT_THROWS(coil::wait_for(task, 1s), coil::CancelledError);
+}

@@ -1,4 +1,5 @@
 #pragma once
+#include <concepts>
 #include <exception>
 #include <optional>
 #include <source_location>
@@ -20,18 +21,21 @@ public:
   std::span<const std::exception_ptr> exceptions() const noexcept { return exceptions_; }
   const std::string& message() const noexcept { return message_; }
 
-  /// What matches `E` and the rest, each with the structure of nested groups kept.
+  /// What matches `E` and the rest, each with the structure of nested groups kept. A nested group is taken whole
+  /// only if `E` is a kind of group.
   template <class E>
   std::pair<std::optional<ExceptionGroup>, std::optional<ExceptionGroup>> split() const {
-    return split_if([](const std::exception_ptr& member) {
-      try {
-        std::rethrow_exception(member);
-      } catch (const E&) {
-        return true;
-      } catch (...) {
-        return false;
-      }
-    });
+    return split_if(
+        [](const std::exception_ptr& member) {
+          try {
+            std::rethrow_exception(member);
+          } catch (const E&) {
+            return true;
+          } catch (...) {
+            return false;
+          }
+        },
+        std::derived_from<E, ExceptionGroup>);
   }
   /// Calls `f(std::exception_ptr)` for every leaf, nested groups included.
   template <class F>
@@ -47,7 +51,7 @@ public:
 private:
   using Halves = std::pair<std::optional<ExceptionGroup>, std::optional<ExceptionGroup>>;
   using Matches = bool (*)(const std::exception_ptr&);
-  Halves split_if(Matches matches) const;
+  Halves split_if(Matches matches, bool whole_groups) const;
   static std::optional<ExceptionGroup> as_group(const std::exception_ptr& exception);
 
   std::string message_;

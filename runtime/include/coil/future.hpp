@@ -16,7 +16,9 @@ namespace detail {
 template <class Handle, class F>
 Callback* make_done_callback(Handle handle, F&& function) {
   auto call = [handle = std::move(handle), function = std::forward<F>(function)]() mutable {
-    if constexpr (std::invocable<std::decay_t<F>&, Handle>)
+    if constexpr (std::invocable<std::decay_t<F>&, Handle&>)
+      function(handle);
+    else if constexpr (std::invocable<std::decay_t<F>&, Handle>)
       function(std::move(handle));
     else
       function();
@@ -62,27 +64,27 @@ public:
   /// Errors: InvalidStateError if the future is done.
   template <class U = T>
     requires(!std::is_void_v<T>)
-  void set_result(U&& result) {
+  void set_result(U&& result) const {
     state("set_result").template emplace<detail::Stored<T>>(convert(std::forward<U>(result)));
     state_->finish(detail::Phase::value);
   }
-  void set_result()
+  void set_result() const
     requires std::is_void_v<T>
   {
     state("set_result").finish(detail::Phase::value);
   }
   /// Errors: InvalidStateError if the future is done; `std::invalid_argument` for a null pointer.
-  void set_exception(std::exception_ptr exception) {
+  void set_exception(std::exception_ptr exception) const {
     if (!exception) detail::throw_invalid_argument("coil: Future::set_exception of a null exception_ptr");
     state("set_exception").finish_with_error(std::move(exception));
   }
   template <class E>
-    requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr>)
-  void set_exception(E&& exception) {
+    requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr> && !std::is_null_pointer_v<std::decay_t<E>>)
+  void set_exception(E&& exception) const {
     set_exception(std::make_exception_ptr(std::forward<E>(exception)));
   }
   /// Ends the future as cancelled. False if it was done.
-  bool cancel(std::string_view message = {}) noexcept { return state_ && state_->cancel(message); }
+  bool cancel(std::string_view message = {}) const noexcept { return state_ && state_->cancel(message); }
 
   /// Errors: InvalidStateError before it is done; what it ended with.
   decltype(auto) result() const { return detail::result_reference<T>(*checked("result")); }

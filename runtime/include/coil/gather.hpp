@@ -27,6 +27,8 @@ concept ChildRange = requires(R& range) {
 } && !Awaitable<R> && !std::is_invocable_v<R&>;
 
 template <class R>
+using RangeReference = decltype(*std::declval<R&>().begin());
+template <class R>
 using RangeElement = std::remove_cvref_t<decltype(*std::declval<R&>().begin())>;
 
 template <class T>
@@ -92,7 +94,12 @@ template <class R>
 std::vector<Child> make_children(R& range) {
   std::vector<Child> children;
   if constexpr (requires { range.size(); }) children.reserve(static_cast<std::size_t>(range.size()));
-  for (const auto& element : range) children.push_back(make_child(element));
+  for (auto&& element : range) {
+    if constexpr (std::is_lvalue_reference_v<RangeReference<R>>)
+      children.push_back(make_child(std::as_const(element)));
+    else
+      children.push_back(make_child(std::move(element)));  // made on the spot, by a view
+  }
   return children;
 }
 template <class R>
@@ -101,12 +108,14 @@ std::vector<Child> make_children(R&& range) {
   std::vector<Child> children;
   R owned = std::move(range);
   if constexpr (requires { owned.size(); }) children.reserve(static_cast<std::size_t>(owned.size()));
-  for (auto& element : owned) children.push_back(make_child(std::move(element)));
+  for (auto&& element : owned) children.push_back(make_child(std::move(element)));
   return children;
 }
 
 template <class R>
-using RangeResult = ChildResult<std::conditional_t<std::is_lvalue_reference_v<R>, RangeElement<R>&, RangeElement<R>>>;
+using RangeResult =
+    ChildResult<std::conditional_t<std::is_lvalue_reference_v<R> && std::is_lvalue_reference_v<RangeReference<R>>,
+                                   RangeElement<R>&, RangeElement<R>>>;
 
 }  // namespace detail
 

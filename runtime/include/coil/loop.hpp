@@ -59,7 +59,7 @@ class Handle {
 public:
   Handle() noexcept = default;
   /// The callback will not run, unless it did already. Idempotent.
-  void cancel() noexcept;
+  void cancel() const noexcept;
   bool cancelled() const noexcept;
 
   Handle(const Handle& other) noexcept;

@@ -107,9 +107,12 @@ Coro<void> end_expired(Child child);
 
 template <class R>
 Coro<R> wait_for_started(Deadline deadline, Child child) {
-  if (deadline.delay.count() <= 0 && !child.state().done()) co_await end_expired(Child(&child.state()));
-  if (child.state().phase == Phase::cancelled && deadline.delay.count() <= 0) throw_timeout();
   if (child.state().done()) co_return take_result<R>(child.state());
+  if (deadline.delay.count() <= 0) {
+    co_await end_expired(Child(&child.state()));
+    if (child.state().phase == Phase::cancelled) throw_timeout();
+    co_return take_result<R>(child.state());
+  }
   try {
     Coro<R> waiting = run_timeout<R>(deadline, FutureOperation<R>(&child.state()));
     co_return co_await std::move(waiting);

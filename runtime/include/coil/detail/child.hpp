@@ -57,12 +57,12 @@ protected:
   void hook_all() noexcept;
   std::span<Child> children_;
   std::size_t left_ = 0;
+  bool ended_ = false;
 
 private:
   friend class Child;
   void child_woken(Child& child) noexcept;
   void end() noexcept;
-  bool ended_ = false;
 };
 
 /// Ends when all children are done. At the first failure the others that are owned are cancelled, and only
