@@ -207,8 +207,6 @@ void Loop::run_until_done(const detail::FutureState& main) {
   parts->stopping = false;
   parts->wake_up.arm(*parts->ring);
   while (!main.done() && !parts->stopping) turn();
-  // asyncio learns of the end through a callback: what was ready then runs before the others are cancelled.
-  if (main.done() && has_ready()) turn();
   parts->running = false;
   if (!main.done()) throw std::logic_error("coil: the event loop was stopped before the main coroutine was done");
 }

@@ -10,6 +10,8 @@ import subprocess
 import sys
 
 DIFFERENCES = {
+    "what is ready when main ends":
+        "When main ends, nothing gets another turn before it is cancelled: it may refer to main's frame, which is gone.",
     "sleep: equal deadlines end in the order of their beginning":
         "Timers that are due at the same time fire in the order in which they were made.",
     "cancel of one of two waiters cancels the task, and so reaches the other":

@@ -29,11 +29,11 @@ SCENARIO("a directly awaited coroutine runs at once, in the same task") {
 SCENARIO("awaiting a task that is done does not let others run") {
   auto done = create_task(value(0ms, 1));
   co_await sleep(1ms);
-  create_task(steps("other", 1));
+  auto other = create_task(steps("other", 1));
   const int got = co_await done;
   log("got", got);
   log("still first");
-  co_await sleep(0s);
+  co_await other;
 }
 
 SCENARIO("waiters of a task go on in the order of their waiting") {
@@ -316,12 +316,12 @@ SCENARIO("a task that awaits itself gets an error and goes on") {
 }
 
 SCENARIO("sleep: zero and less let the others run once") {
-  create_task(steps("other", 3));
+  auto other = create_task(steps("other", 3));
   co_await sleep(0s);
   log("zero");
   co_await sleep(-1s);
   log("less");
-  co_await sleep(0s);
+  co_await other;
 }
 
 SCENARIO("sleep: equal deadlines end in the order of their beginning") {
@@ -352,6 +352,12 @@ SCENARIO("the end of main cancels what is left, and waits for its cleanup") {
   create_task(left);
   co_await sleep(1s);
   log("main ends");
+}
+
+SCENARIO("what is ready when main ends") {
+  create_task(steps("ready", 1));
+  log("main ends");
+  co_return;
 }
 
 SCENARIO("an exception in the cleanup of what is left goes to the handler") {

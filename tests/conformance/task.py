@@ -34,10 +34,10 @@ async def _():
 async def _():
     done = create_task(value(0, 1))
     await sleep(0.001)
-    create_task(steps("other", 1))
+    other = create_task(steps("other", 1))
     log("got", await done)
     log("still first")
-    await sleep(0)
+    await other
 
 
 @scenario("waiters of a task go on in the order of their waiting")
@@ -315,12 +315,12 @@ async def _():
 
 @scenario("sleep: zero and less let the others run once")
 async def _():
-    create_task(steps("other", 3))
+    other = create_task(steps("other", 3))
     await sleep(0)
     log("zero")
     await sleep(-1)
     log("less")
-    await sleep(0)
+    await other
 
 
 @scenario("sleep: equal deadlines end in the order of their beginning")
@@ -353,6 +353,12 @@ async def _():
 
     create_task(left())
     await sleep(1)
+    log("main ends")
+
+
+@scenario("what is ready when main ends")
+async def _():
+    create_task(steps("ready", 1))
     log("main ends")
 
 

@@ -43,22 +43,19 @@ TEST_CASE("run: cleanup of tasks that are left may await, and is waited for") {
   CHECK(end == 1h + 1s);
 }
 
-TEST_CASE("run: what is ready when main ends has one more turn, and is cancelled then") {
+TEST_CASE("run: a task that is left before its first step never runs") {
   coil_test::LeakCheck leaks;
-  std::string log;
+  bool ran = false;
   auto work = [&]() -> coil::Coro<void> {
-    log += "started;";
-    coil::create_task(coil_test::park(log, "never starts"));
-    co_await coil_test::park(log, "work");
+    ran = true;
+    co_return;
   };
   auto main = [&]() -> coil::Coro<int> {
     coil::create_task(work());
-    coil::get_running_loop().call_soon([&] { log += "called;"; });
-    coil::current_task().add_done_callback([&] { log += "main is done;"; });
     co_return 3;
   };
   CHECK(coil::run(main, virtual_time) == 3);
-  CHECK(log == "started;called;main is done;work cancelled;");
+  CHECK(!ran);
 }
 
 TEST_CASE("run: errors of tasks that are left go to the exception handler, and main's result stands") {
