@@ -47,7 +47,7 @@ std::string no_memory() {
   ::getrlimit(RLIMIT_MEMLOCK, &limit);
   const std::string kib = limit.rlim_cur == RLIM_INFINITY ? "unlimited" : fmt::format("{} KiB", limit.rlim_cur / 1024);
   return fmt::format(
-      "coil: no memory for an io_uring of 64 entries (ENOMEM).\n"
+      "coil: no memory for an io_uring, however small (ENOMEM).\n"
       "  Locked memory counts per user, over all processes; the limit is {} (`ulimit -l`).\n"
       "  Raise it, or close programs of this user that hold rings.\n",
       kib);

@@ -23,6 +23,7 @@ using coil_test::write_text;
 
 namespace {
 
+// Release builds spare the check, so what it says cannot be tested there.
 #ifdef NDEBUG
 constexpr bool checks_generations = false;
 #else

@@ -213,4 +213,15 @@ LOOP_TEST("try_finally, with: a body that throws before it gives a coroutine is 
   };
   CHECK_AWAIT_FAILS_WITH(coil::try_finally(body, cleanup), "at once");
   CHECK(log == "cleaned;");
+  struct Resource {
+    std::string* log;
+    coil::Coro<void> close() {
+      *log += "closed;";
+      co_return;
+    }
+  };
+  Resource resource{&log};
+  auto use = [](Resource&) -> coil::Task<void> { throw std::runtime_error("at once"); };
+  CHECK_AWAIT_FAILS_WITH(coil::with(resource, use), "at once");
+  CHECK(log == "cleaned;closed;");
 }

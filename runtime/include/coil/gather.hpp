@@ -29,7 +29,7 @@ concept ChildRange = requires(R& range) {
 template <class R>
 using RangeReference = decltype(*std::declval<R&>().begin());
 template <class R>
-using RangeElement = std::remove_cvref_t<decltype(*std::declval<R&>().begin())>;
+using RangeElement = std::remove_cvref_t<RangeReference<R>>;
 
 template <class T>
 Unit<T> take_unit(FutureState& state) {

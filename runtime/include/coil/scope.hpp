@@ -49,23 +49,17 @@ auto start_kept(Body& body) {
     return as_coro(body());
 }
 
-/// How what `start` starts ends; throwing right away is one way.
+/// Starts a body from inside a coroutine, so that throwing at the call is one way for it to end.
 template <class R, class Start>
-Coro<Outcome<R>> catch_started(Start start) {
-  std::exception_ptr error;
-  try {
-    Coro<Outcome<R>> caught = catch_outcome<R>(start());
-    co_return co_await std::move(caught);
-  } catch (...) {
-    error = std::current_exception();
-  }
-  co_return Outcome<R>(std::move(error));
+Coro<R> start_inside(Start start) {
+  Coro<R> started = start();
+  co_return co_await std::move(started);
 }
 
 template <class R, class Body, class Cleanup>
 Coro<R> run_try_finally(Body body, Cleanup cleanup) {
   const auto start = [&body] { return start_kept(body); };
-  Coro<Outcome<R>> caught = catch_started<R>(start);
+  Coro<Outcome<R>> caught = catch_outcome<R>(start_inside<R>(start));
   Outcome<R> outcome = co_await std::move(caught);
   const auto clean_up = [&cleanup] { return start_kept(cleanup); };
   Coro<R> finishing = finish_with<R>(std::move(outcome), clean_up);
@@ -75,7 +69,7 @@ Coro<R> run_try_finally(Body body, Cleanup cleanup) {
 template <class R, class Resource, class Body>
 Coro<R> run_with(Resource resource, Body body) {
   const auto start = [&body, &resource] { return as_coro(body(resource)); };
-  Coro<Outcome<R>> caught = catch_started<R>(start);
+  Coro<Outcome<R>> caught = catch_outcome<R>(start_inside<R>(start));
   Outcome<R> outcome = co_await std::move(caught);
   const auto close = [&resource] { return close_resource(resource); };
   Coro<R> finishing = finish_with<R>(std::move(outcome), close);

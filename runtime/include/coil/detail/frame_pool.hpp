@@ -9,7 +9,7 @@ namespace coil::detail {
 /// Classes are 16 bytes apart up to 1 KiB, then four to each doubling up to 16 KiB; larger blocks come from
 /// `operator new`. Blocks are carved from aligned slabs of 256 KiB. A slab all of whose blocks are free is
 /// given back to the system by `trim()`: at the end of every `run`, and when a loop goes to sleep for 100 ms or
-/// more after the number of live blocks fell below a quarter of its peak.
+/// more with over 16 slabs and the number of live blocks below a quarter of its peak.
 ///
 /// Threads: a block may be freed by another thread than the one that made it; it then stays there. What a
 /// thread leaves behind when it ends is adopted by the next thread that needs a slab.
