@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """compare.py PROGRAM FILE.py...: do the two halves of each scenario say the same?
 
-Prints what does not match, then how many scenarios there are. DIFFERENCES has those that differ on purpose, with the sentence
-of the README's section "Where coil differs" that says so; they have to differ.
+Runs the newest Python that is here; a scenario that needs a newer one is named and not compared. Prints what does not
+match, then how many scenarios there are. DIFFERENCES has those that differ on purpose, with the sentence of the README's
+section "Where coil differs" that says so; they have to differ.
 """
 import difflib
+import os
 import pathlib
 import subprocess
 import sys
@@ -21,6 +23,22 @@ DIFFERENCES = {
     "gather: cancelling it waits for the children's cleanup":
         "A `gather` that is cancelled waits until the cleanup of all its children is done.",
 }
+
+
+def newest_python():
+    """The Python to compare with: the newest of those on the PATH, those of pyenv, and the one that runs this."""
+    pyenv = pathlib.Path(os.environ.get("PYENV_ROOT") or pathlib.Path.home() / ".pyenv", "versions")
+    candidates = [sys.executable, *(f"python3.{minor}" for minor in range(15, 10, -1)),
+                  *map(str, sorted(pyenv.glob("3.*/bin/python3")))]
+    found = {}
+    for candidate in candidates:
+        try:
+            done = subprocess.run([candidate, "-c", "import sys; print(*sys.version_info[:2])"],
+                                  capture_output=True, text=True, timeout=20, check=True)
+            found.setdefault(tuple(map(int, done.stdout.split())), candidate)
+        except (OSError, ValueError, subprocess.SubprocessError):
+            continue
+    return found[max(found)]
 
 
 def run(*command):
@@ -42,6 +60,9 @@ def run(*command):
 
 def compare(name, python, cpp):
     """What is wrong with a scenario, or None."""
+    if python and python[0].startswith("needs Python"):
+        print(f"not compared: {name}: {python[0]}")
+        return None if cpp is not None else "has no half in C++"
     if python is None or cpp is None:
         return "has no half in " + ("Python" if python is None else "C++")
     if name in DIFFERENCES:
@@ -61,11 +82,12 @@ def undocumented():
 def main(program, *files):
     wrong = 0
     count = 0
+    interpreter = newest_python()
     for sentence in undocumented():
         wrong += 1
         print(f"the README does not say: {sentence}")
     for file in map(pathlib.Path, files):
-        python = run(sys.executable, str(file))
+        python = run(interpreter, str(file))
         cpp = run(program, file.stem)
         for name in dict.fromkeys((*python, *cpp)):
             count += 1

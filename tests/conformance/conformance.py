@@ -37,11 +37,14 @@ def new_loop():
     return loop
 
 
-def scenario(name):
-    """Registers the coroutine function below it. Names are unique within a file, and the same in C++."""
+def scenario(name, since=(3, 11)):
+    """Registers the coroutine function below it. Names are unique within a file, and the same in C++.
+
+    `since`: the first Python that can do it.
+    """
 
     def register(body):
-        SCENARIOS.append((name, body))
+        SCENARIOS.append((name, since, body))
         return body
 
     return register
@@ -80,8 +83,11 @@ def describe(error):
 
 
 def main():
-    for name, body in SCENARIOS:
+    for name, since, body in SCENARIOS:
         print(f"== {name}")
+        if sys.version_info < since:
+            print(f"needs Python {since[0]}.{since[1]}")
+            continue
         try:
             with asyncio.Runner(loop_factory=new_loop) as runner:
                 runner.run(body())
