@@ -22,6 +22,8 @@ DIFFERENCES = {
         "`gather` owns the coroutines passed to it: when one fails, the others are cancelled and waited for.",
     "gather: cancelling it waits for the children's cleanup":
         "A `gather` that is cancelled waits until the cleanup of all its children is done.",
+    "wait_for: a result in the turn of the deadline":
+        "`wait_for` gives a result that comes in the turn of the deadline.",
 }
 
 
