@@ -78,6 +78,10 @@ public:
   }
 
   bool operator==(const Task&) const = default;
+  /// Tasks of different types are never the same: comparing them is a mistake.
+  template <class U>
+    requires(!std::is_same_v<T, U>)
+  bool operator==(const Task<U>&) const = delete;
   detail::FutureOperation<T> operator co_await() const { return detail::FutureOperation<T>(state_.get()); }
 
 private:
