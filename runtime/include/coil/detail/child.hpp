@@ -113,11 +113,12 @@ struct ChildResultOf<A> {
 template <class A>
 using ChildResult = typename ChildResultOf<A>::type;
 
+/// Errors: `std::logic_error` that names the call for an empty handle.
 template <class A>
-Child make_child(A&& awaitable) {
+Child make_child(A&& awaitable, const char* call) {
   if constexpr (is_future_like<std::decay_t<A>>) {
     FutureState* state = HandleAccess::state(awaitable);
-    return Child(checked_state(state, "gather"));
+    return Child(checked_state(state, call));
   } else {
     auto coro = as_coro(std::forward<A>(awaitable));
     return Child(CoroAccess::release(coro));
