@@ -242,28 +242,46 @@ std::exception_ptr exception_of(FutureState* state) {
   return state->take_exception();
 }
 
-void DoneCallback::wake(FutureState* source) noexcept {
-  if (LoopCore* core = StatePool::core_of(*source))
-    core->push_ready(*callback_);
-  else
-    callback_->unref();  // the loop is closed: nothing runs there any more
-  delete this;
+// ---- DoneCallback ----------------------------------------------------------------------------------------
+
+void DoneCallback::hang_on(FutureState& future) noexcept {
+  pending_ = &future;
+  future.waiters.push_back(*this);
 }
 
+void DoneCallback::wake(FutureState* source) noexcept {
+  pending_ = nullptr;
+  LoopCore* core = StatePool::core_of(*source);
+  if (core == nullptr) return unref();  // the loop is closed: nothing runs there any more
+  done_ = StateRef<FutureState>(source);
+  core->push_ready(*this);
+}
+
+// Nobody can set the future any more.
 Abort DoneCallback::abort() noexcept {
-  callback_->unref();
-  delete this;
+  pending_ = nullptr;
+  unref();
   return Abort::gone;
 }
 
-void add_done_callback(FutureState& state, Callback* callback) {
+// The handle that asks for it holds a reference meanwhile.
+void DoneCallback::drop() noexcept {
+  forget();
+  done_ = {};
+  if (FutureState* future = std::exchange(pending_, nullptr)) {
+    future->waiters.remove(*this);
+    unref();
+  }
+}
+
+Handle add_done_callback(FutureState& state, DoneCallback* callback) {
+  const Handle handle(callback);
   callback->prepare(this_loop == nullptr ? nullptr : this_loop->context);
-  if (!state.done())
-    state.waiters.push_back(*new DoneCallback(callback));
-  else if (LoopCore* core = StatePool::core_of(state))
-    core->push_ready(*callback);
+  if (state.done())
+    callback->wake(&state);
   else
-    callback->unref();  // the loop is closed: nothing runs there any more
+    callback->hang_on(state);
+  return handle;
 }
 
 }  // namespace coil::detail
