@@ -40,9 +40,10 @@ void MultiWait::hook_all() noexcept {
 }
 
 void MultiWait::child_woken(Child& child) noexcept {
-  if (ended_) return;
+  if (ended_ || (child.word_ & Child::counted) != 0) return;
+  child.word_ |= Child::counted;
   --left_;
-  if (child_done(child)) end();
+  if (child_done(child) && !ended_) end();  // what a leaf does there may end it already
 }
 
 void MultiWait::end() noexcept {
@@ -52,6 +53,28 @@ void MultiWait::end() noexcept {
   // asyncio needs two steps from the end of a child to the awaiting task: the callback that ends the gathering
   // future, then the task's own. Taking as many keeps the order of events the same.
   this_loop->loop().call_soon([task = task_] { task->make_ready(); });
+}
+
+Abort MultiWait::abort() noexcept {
+  if (ended_) {  // it goes on by itself on the next step
+    task_->set(Ready::must_cancel);
+    return Abort::answer_coming;
+  }
+  cancel_requested_ = true;
+  const Extras* more = task_->extras_if_any();
+  cancel_children(more == nullptr ? std::string_view() : std::string_view(more->message));
+  return Abort::answer_coming;
+}
+
+void MultiWait::cancel_children(std::string_view why) noexcept {
+  for (Child& child : children_) {
+    if (child.state().phase != Phase::asked) {
+      child.state().cancel(why);
+    } else if (!child.owned() && child.next_ != nullptr) {  // it waits for us: given up, or neither would ever end
+      child.state().waiters.remove(child);
+      child_woken(child);
+    }
+  }
 }
 
 // ---- GatherOperation -------------------------------------------------------------------------------------
@@ -64,7 +87,7 @@ void GatherOperation::start() noexcept {
 bool GatherOperation::child_done(Child& child) noexcept {
   owned_left_ -= child.owned();
   FutureState& state = child.state();
-  if (state.phase != Phase::value) {
+  if (state.done() && state.phase != Phase::value) {
     state.set(Ready::retrieved);
     if (!collect_ && failure_ == nullptr) {
       failure_ = &state;
@@ -78,18 +101,6 @@ bool GatherOperation::child_done(Child& child) noexcept {
 void GatherOperation::cancel_owned() noexcept {
   for (Child& child : children_)
     if (child.owned()) child.state().cancel({});
-}
-
-Abort GatherOperation::abort() noexcept {
-  if (ended_) {  // it goes on by itself on the next step
-    task_->set(Ready::must_cancel);
-    return Abort::answer_coming;
-  }
-  cancel_requested_ = true;
-  const Extras* more = task_->extras_if_any();
-  for (Child& child : children_)
-    child.state().cancel(more == nullptr ? std::string_view() : std::string_view(more->message));
-  return Abort::answer_coming;
 }
 
 void GatherOperation::await_resume() {

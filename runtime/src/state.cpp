@@ -132,34 +132,47 @@ bool TaskState::cancel(std::string_view why) noexcept {
   return true;
 }
 
-// Follows a chain of tasks that await each other in a loop: it may be longer than any stack. One that bites its own
-// tail is found after Brent, "An improved Monte Carlo factorization algorithm" (1980), and cut there.
-void abort_wait(TaskState& first) noexcept {
-  TaskState* task = &first;
-  const TaskState* seen = nullptr;
-  for (std::size_t steps = 1;; ++steps) {
-    if ((steps & (steps - 1)) == 0) seen = task;
-    task->unset(Ready::must_cancel | Ready::late_cancel);
-    const Abort found = task->waiting_on->abort();
-    if (found == Abort::gone) throw_at(*task);
-    if (found != Abort::passed_on) return;
-    FutureState& awaited = *task->waiting_on->awaited();
-    if (!awaited.has(Ready::is_task)) {
-      awaited.cancel(message_of(*task));
-      return;
-    }
-    auto& next = static_cast<TaskState&>(awaited);
-    if (&next == seen) {
-      next.waiters.remove(*task->waiting_on);
-      return throw_at(*task);
-    }
-    if (next.done() || next.has(Ready::returned)) {  // it ends right now: the waiting task is woken, and throws
-      task->set(Ready::must_cancel);
-      return;
-    }
-    if (!request_cancel(next, message_of(*task))) return;
-    task = &next;
+namespace {
+
+// Asks `task` to give up its wait. Gives the task that the request goes on to, or null.
+TaskState* ask(TaskState& task) noexcept {
+  task.unset(Ready::must_cancel | Ready::late_cancel);
+  task.phase = Phase::asked;
+  const Abort found = task.waiting_on->abort();
+  if (found == Abort::gone) throw_at(task);
+  if (found != Abort::passed_on) return nullptr;
+  FutureState& awaited = *task.waiting_on->awaited();
+  if (!awaited.has(Ready::is_task)) {
+    awaited.cancel(message_of(task));
+    return nullptr;
   }
+  auto& next = static_cast<TaskState&>(awaited);
+  if (next.phase == Phase::asked) {  // the chain bites its own tail, and is cut here
+    next.waiters.remove(*task.waiting_on);
+    throw_at(task);
+    return nullptr;
+  }
+  if (next.done() || next.has(Ready::returned)) {  // it ends right now: the waiting task is woken, and throws
+    task.set(Ready::must_cancel);
+    return nullptr;
+  }
+  return request_cancel(next, message_of(task)) ? &next : nullptr;
+}
+
+// The request has gone along the chain: no task of it is being asked any more. Gives the next one.
+TaskState* rest(TaskState& task) noexcept {
+  if (task.phase != Phase::asked) return nullptr;
+  task.phase = Phase::waiting;
+  FutureState* next = task.waiting_on->awaited();
+  return next != nullptr && next->has(Ready::is_task) ? static_cast<TaskState*>(next) : nullptr;
+}
+
+}  // namespace
+
+// Follows a chain of tasks that await each other in a loop: it may be longer than any stack.
+void abort_wait(TaskState& first) noexcept {
+  for (TaskState* task = &first; task != nullptr;) task = ask(*task);
+  for (TaskState* task = &first; task != nullptr;) task = rest(*task);
 }
 
 int TaskState::uncancel() noexcept {
@@ -198,7 +211,8 @@ const std::string& TaskState::name() {
 // ---- Suspension ------------------------------------------------------------------------------------------
 
 void Suspension::wake(FutureState*) noexcept {
-  check(task_->phase == Phase::waiting && task_->waiting_on == this, "only the wait that a task is in wakes it");
+  const bool waits = task_->phase == Phase::waiting || task_->phase == Phase::asked;
+  check(waits && task_->waiting_on == this, "only the wait that a task is in wakes it");
   task_->make_ready();
 }
 
@@ -228,28 +242,46 @@ std::exception_ptr exception_of(FutureState* state) {
   return state->take_exception();
 }
 
-void DoneCallback::wake(FutureState* source) noexcept {
-  if (LoopCore* core = StatePool::core_of(*source))
-    core->push_ready(*callback_);
-  else
-    callback_->unref();  // the loop is closed: nothing runs there any more
-  delete this;
+// ---- DoneCallback ----------------------------------------------------------------------------------------
+
+void DoneCallback::hang_on(FutureState& future) noexcept {
+  pending_ = &future;
+  future.waiters.push_back(*this);
 }
 
+void DoneCallback::wake(FutureState* source) noexcept {
+  pending_ = nullptr;
+  LoopCore* core = StatePool::core_of(*source);
+  if (core == nullptr) return unref();  // the loop is closed: nothing runs there any more
+  done_ = StateRef<FutureState>(source);
+  core->push_ready(*this);
+}
+
+// Nobody can set the future any more.
 Abort DoneCallback::abort() noexcept {
-  callback_->unref();
-  delete this;
+  pending_ = nullptr;
+  unref();
   return Abort::gone;
 }
 
-void add_done_callback(FutureState& state, Callback* callback) {
+// The handle that asks for it holds a reference meanwhile.
+void DoneCallback::drop() noexcept {
+  forget();
+  done_ = {};
+  if (FutureState* future = std::exchange(pending_, nullptr)) {
+    future->waiters.remove(*this);
+    unref();
+  }
+}
+
+Handle add_done_callback(FutureState& state, DoneCallback* callback) {
+  const Handle handle(callback);
   callback->prepare(this_loop == nullptr ? nullptr : this_loop->context);
-  if (!state.done())
-    state.waiters.push_back(*new DoneCallback(callback));
-  else if (LoopCore* core = StatePool::core_of(state))
-    core->push_ready(*callback);
+  if (state.done())
+    callback->wake(&state);
   else
-    callback->unref();  // the loop is closed: nothing runs there any more
+    callback->hang_on(state);
+  return handle;
 }
 
 }  // namespace coil::detail

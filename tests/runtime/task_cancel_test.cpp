@@ -344,18 +344,3 @@ LOOP_TEST("cancel: cleanup that waits for an awaited task cancels it and waits f
   CHECK(log == "inner cancelled;inner cleaned;outer;");
   CHECK(coil_test::elapsed() == 1min);
 }
-
-LOOP_TEST("cancel: ends tasks that await each other in a ring, from inside the ring and from outside") {
-  for (const bool outside : {false, true}) {
-    CAPTURE(outside);
-    std::vector<coil::Task<void>> ring(5);
-    auto await_next = [&](std::size_t index) -> coil::Coro<void> { co_await ring[(index + 1) % ring.size()]; };
-    for (std::size_t i = 0; i < ring.size(); ++i) ring[i] = coil::create_task(await_next(i));
-    auto onlooker = coil::create_task(await_next(2));
-    co_await coil::yield();
-    co_await coil::yield();
-    CHECK((outside ? onlooker : ring[3]).cancel("deadlock"));
-    for (const auto& task : ring) CHECK_AWAIT_THROWS(task, coil::CancelledError);
-    CHECK_AWAIT_THROWS(onlooker, coil::CancelledError);
-  }
-}

@@ -2,6 +2,7 @@
 
 #include "../support/loop_test.hpp"
 
+#include <concepts>
 #include <memory>
 #include <string>
 
@@ -126,6 +127,30 @@ LOOP_TEST("task: its handle is copyable, compares equal to its copies, and is em
   co_await coil::gather(task, other);
   CHECK(copy.result() == 5);
   CHECK(copy == task);
+}
+
+template <class A, class B>
+concept Comparable = requires(const A& a, const B& b) {
+  { a == b } -> std::same_as<bool>;
+  { b != a } -> std::same_as<bool>;
+};
+static_assert(Comparable<coil::Task<int>, coil::Task<int>>);
+static_assert(Comparable<coil::Task<int>, coil::TaskRef>);
+static_assert(Comparable<coil::Task<void>, coil::TaskRef>);
+static_assert(!Comparable<coil::Task<int>, coil::Task<void>>);
+static_assert(!Comparable<coil::Task<int>, coil::Task<long>>);
+static_assert(!Comparable<coil::Future<int>, coil::Future<void>>);
+static_assert(!Comparable<coil::Task<int>, coil::Future<int>>);
+
+LOOP_TEST("task: compares with a TaskRef, in either order; with a task of another type it does not compile") {
+  auto task = coil::create_task(value_after(1s, 5));
+  auto other = coil::create_task(value_after(1s, 5));
+  const coil::TaskRef ref = task;
+  CHECK(task == ref);
+  CHECK(ref == task);
+  CHECK(other != ref);
+  CHECK(ref != other);
+  co_await coil::gather(task, other);
 }
 
 LOOP_TEST("task: awaiting an empty handle is a logic_error") {

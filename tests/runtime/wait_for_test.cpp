@@ -197,3 +197,13 @@ LOOP_TEST("wait_for: of a task that was cancelled before is CancelledError, what
   CHECK_AWAIT_THROWS(coil::wait_for(task, 0s), coil::CancelledError);
   CHECK_AWAIT_THROWS(coil::wait_for(task, 1s), coil::CancelledError);
 }
+
+LOOP_TEST("wait_for: of an empty task or future is a logic_error that names it") {
+  for (const auto delay : {0s, 1s}) {
+    CHECK_AWAIT_FAILS_WITH(coil::wait_for(coil::Task<int>(), delay),
+                           "coil: wait_for() of an empty Task or Future; make one with create_task() or "
+                           "create_future()");
+    CHECK_AWAIT_THROWS(coil::wait_for(coil::Future<void>(), delay), std::logic_error);
+  }
+  CHECK_AWAIT_THROWS(coil::wait_for(coil::Task<int>(), std::nullopt), std::logic_error);
+}

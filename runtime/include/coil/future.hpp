@@ -1,5 +1,7 @@
 #pragma once
+#include <concepts>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -11,20 +13,6 @@
 namespace coil {
 
 namespace detail {
-
-/// Calls `f(handle)` if that is possible, else `f()`.
-template <class Handle, class F>
-Callback* make_done_callback(Handle handle, F&& function) {
-  auto call = [handle = std::move(handle), function = std::forward<F>(function)]() mutable {
-    if constexpr (std::invocable<std::decay_t<F>&, Handle&>)
-      function(handle);
-    else if constexpr (std::invocable<std::decay_t<F>&, Handle>)
-      function(std::move(handle));
-    else
-      function();
-  };
-  return new CallbackOf<decltype(call)>(std::move(call));
-}
 
 /// For those who work on the states behind handles.
 struct HandleAccess {
@@ -41,7 +29,42 @@ struct HandleAccess {
   static Handle adopt(State* state) noexcept {
     return Handle(StateRef<State>(state, adopted));
   }
+  /// From the state that the kind of handle is for.
+  template <class Handle>
+  static Handle make_for(FutureState& of) noexcept {
+    using State = std::remove_pointer_t<decltype(state(std::declval<const Handle&>()))>;
+    return make<Handle>(static_cast<State*>(&of));
+  }
 };
+
+/// Calls `f(future)` if that is possible, else `f()`. The handle is made for the call.
+template <class Of, class F>
+class DoneCallbackOf final : public DoneCallback {
+public:
+  explicit DoneCallbackOf(F&& f) : function_(std::move(f)) {}
+  explicit DoneCallbackOf(const F& f) : function_(f) {}
+
+  void call() override {
+    const StateRef<FutureState> done = std::exchange(done_, {});
+    Of handle = HandleAccess::make_for<Of>(*done);
+    if constexpr (std::invocable<F&, Of&>)
+      (*function_)(handle);
+    else if constexpr (std::invocable<F&, Of>)
+      (*function_)(std::move(handle));
+    else
+      (*function_)();
+  }
+
+private:
+  void forget() noexcept override { function_.reset(); }
+  std::optional<F> function_;
+};
+
+template <class Of, class F>
+Handle call_when_done(const Of& handle, F&& f) {
+  FutureState* state = checked_state(HandleAccess::state(handle), "add_done_callback");
+  return add_done_callback(*state, new DoneCallbackOf<Of, std::decay_t<F>>(std::forward<F>(f)));
+}
 
 }  // namespace detail
 
@@ -91,11 +114,10 @@ public:
   /// Null for a result. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
   std::exception_ptr exception() const { return detail::exception_of(checked("exception")); }
 
-  /// Calls `f(future)`, or `f()`, from the loop once the future is done.
+  /// Calls `f(future)`, or `f()`, from the loop once the future is done. The Handle may take it back before.
   template <class F>
-  void add_done_callback(F&& f) const {
-    auto* state = checked("add_done_callback");
-    detail::add_done_callback(*state, detail::make_done_callback(*this, std::forward<F>(f)));
+  Handle add_done_callback(F&& f) const {
+    return detail::call_when_done(*this, std::forward<F>(f));
   }
 
   bool operator==(const Future&) const = default;

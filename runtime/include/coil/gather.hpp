@@ -91,24 +91,24 @@ Coro<std::vector<Outcome<T>>> gather_vector_outcomes(std::vector<Child> children
 
 /// The elements of an lvalue range are copied, those of an rvalue range moved, and its memory given up.
 template <class R>
-std::vector<Child> make_children(R& range) {
+std::vector<Child> make_children(R& range, const char* call) {
   std::vector<Child> children;
   if constexpr (requires { range.size(); }) children.reserve(static_cast<std::size_t>(range.size()));
   for (auto&& element : range) {
     if constexpr (std::is_lvalue_reference_v<RangeReference<R>>)
-      children.push_back(make_child(std::as_const(element)));
+      children.push_back(make_child(std::as_const(element), call));
     else
-      children.push_back(make_child(std::move(element)));  // made on the spot, by a view
+      children.push_back(make_child(std::move(element), call));  // made on the spot, by a view
   }
   return children;
 }
 template <class R>
   requires(!std::is_lvalue_reference_v<R>)
-std::vector<Child> make_children(R&& range) {
+std::vector<Child> make_children(R&& range, const char* call) {
   std::vector<Child> children;
   R owned = std::move(range);
   if constexpr (requires { owned.size(); }) children.reserve(static_cast<std::size_t>(owned.size()));
-  for (auto&& element : owned) children.push_back(make_child(std::move(element)));
+  for (auto&& element : owned) children.push_back(make_child(std::move(element), call));
   return children;
 }
 
@@ -133,7 +133,7 @@ template <class... A>
 [[nodiscard]] auto gather(A&&... awaitables) {
   (detail::refuse_temporary_closure<A>(), ...);
   return detail::gather_tuple<detail::ChildResult<A>...>(
-      std::array<detail::Child, sizeof...(A)>{detail::make_child(std::forward<A>(awaitables))...});
+      std::array<detail::Child, sizeof...(A)>{detail::make_child(std::forward<A>(awaitables), "gather")...});
 }
 /// The same; each argument gives an Outcome, and no failure ends it. Being cancelled itself still throws.
 template <class... A>
@@ -141,19 +141,20 @@ template <class... A>
 [[nodiscard]] auto gather(ReturnExceptions, A&&... awaitables) {
   (detail::refuse_temporary_closure<A>(), ...);
   return detail::gather_outcomes<detail::ChildResult<A>...>(
-      std::array<detail::Child, sizeof...(A)>{detail::make_child(std::forward<A>(awaitables))...});
+      std::array<detail::Child, sizeof...(A)>{detail::make_child(std::forward<A>(awaitables), "gather")...});
 }
 
 /// The same for a range: gives a std::vector of the results, or nothing for `void`.
 template <class R>
   requires detail::ChildRange<std::remove_cvref_t<R>>
 [[nodiscard]] auto gather(R&& range) {
-  return detail::gather_vector<detail::RangeResult<R>>(detail::make_children(std::forward<R>(range)));
+  return detail::gather_vector<detail::RangeResult<R>>(detail::make_children(std::forward<R>(range), "gather"));
 }
 template <class R>
   requires detail::ChildRange<std::remove_cvref_t<R>>
 [[nodiscard]] auto gather(ReturnExceptions, R&& range) {
-  return detail::gather_vector_outcomes<detail::RangeResult<R>>(detail::make_children(std::forward<R>(range)));
+  return detail::gather_vector_outcomes<detail::RangeResult<R>>(
+      detail::make_children(std::forward<R>(range), "gather"));
 }
 
 }  // namespace coil

@@ -11,6 +11,7 @@
 
 #include <coil/clock.hpp>
 #include <coil/detail/loop_core.hpp>
+#include <coil/handle.hpp>
 #include <coil/task.hpp>
 
 namespace coil {
@@ -51,30 +52,7 @@ static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_
 
 namespace detail {
 class ErrorHandler;
-struct TimerCallback;
 }  // namespace detail
-
-/// A callback that was queued by `call_soon`. Copyable; dropping it does not cancel.
-class Handle {
-public:
-  Handle() noexcept = default;
-  /// The callback will not run, unless it did already. Idempotent.
-  void cancel() const noexcept;
-  bool cancelled() const noexcept;
-
-  Handle(const Handle& other) noexcept;
-  Handle(Handle&& other) noexcept : callback_(std::exchange(other.callback_, nullptr)) {}
-  Handle& operator=(Handle other) noexcept {
-    std::swap(callback_, other.callback_);
-    return *this;
-  }
-  ~Handle();
-
-protected:
-  friend class Loop;
-  explicit Handle(detail::Callback* callback) noexcept;
-  detail::Callback* callback_ = nullptr;
-};
 
 /// A callback that was queued by `call_later` or `call_at`.
 class TimerHandle : public Handle {

@@ -31,11 +31,10 @@ public:
   const std::string& name() const { return checked("name")->name(); }
   void set_name(std::string name) const { checked("set_name")->extras().name = std::move(name); }
 
-  /// Calls `f(task)`, or `f()`, from the loop once the task is done.
+  /// Calls `f(task)`, or `f()`, from the loop once the task is done. The Handle may take it back before.
   template <class F>
-  void add_done_callback(F&& f) const {
-    auto* state = checked("add_done_callback");
-    detail::add_done_callback(*state, detail::make_done_callback(*this, std::forward<F>(f)));
+  Handle add_done_callback(F&& f) const {
+    return detail::call_when_done(*this, std::forward<F>(f));
   }
 
   explicit operator bool() const noexcept { return static_cast<bool>(state_); }
@@ -72,12 +71,15 @@ public:
   std::exception_ptr exception() const { return detail::exception_of(checked("exception")); }
 
   template <class F>
-  void add_done_callback(F&& f) const {
-    auto* state = checked("add_done_callback");
-    detail::add_done_callback(*state, detail::make_done_callback(*this, std::forward<F>(f)));
+  Handle add_done_callback(F&& f) const {
+    return detail::call_when_done(*this, std::forward<F>(f));
   }
 
   bool operator==(const Task&) const = default;
+  /// Tasks of different types are never the same: comparing them is a mistake.
+  template <class U>
+    requires(!std::is_same_v<T, U>)
+  bool operator==(const Task<U>&) const = delete;
   detail::FutureOperation<T> operator co_await() const { return detail::FutureOperation<T>(state_.get()); }
 
 private:

@@ -172,7 +172,7 @@ template <class A, class Rep, class Period>
   using R = detail::ChildResult<A>;
   const detail::Deadline deadline = detail::deadline_after(delay);
   if constexpr (detail::is_future_like<std::decay_t<A>>)
-    return detail::wait_for_started<R>(deadline, detail::make_child(std::forward<A>(awaitable)));
+    return detail::wait_for_started<R>(deadline, detail::make_child(std::forward<A>(awaitable), "wait_for"));
   else
     return detail::wait_for_coro<R>(deadline, detail::as_coro(std::forward<A>(awaitable)));
 }

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -40,7 +41,8 @@ private:
 
   static constexpr std::uintptr_t unstarted = 1;  // the word is a coroutine's address, not a FutureState
   static constexpr std::uintptr_t from_coroutine = 2;
-  static constexpr std::uintptr_t flags = 3;
+  static constexpr std::uintptr_t counted = 4;  // as done, by the MultiWait
+  static constexpr std::uintptr_t flags = 7;
   std::uintptr_t word_;
 };
 
@@ -50,14 +52,19 @@ protected:
   explicit MultiWait(std::span<Child> children) noexcept : children_(children) {}
   ~MultiWait() = default;
 
-  /// A child is done. True ends the wait.
+  /// A child is done, or given up. True ends the wait.
   virtual bool child_done(Child& child) noexcept = 0;
+  /// Cancels all children and goes on waiting for them.
+  Abort abort() noexcept override;
 
   /// Hangs into all children; those that are done already count at once, in order.
   void hook_all() noexcept;
+  void cancel_children(std::string_view why) noexcept;
+
   std::span<Child> children_;
   std::size_t left_ = 0;
   bool ended_ = false;
+  bool cancel_requested_ = false;
 
 private:
   friend class Child;
@@ -79,11 +86,9 @@ public:
 
 private:
   bool child_done(Child& child) noexcept override;
-  Abort abort() noexcept override;
   void cancel_owned() noexcept;
 
   bool collect_;
-  bool cancel_requested_ = false;
   std::size_t owned_left_ = 0;
   FutureState* failure_ = nullptr;
 };
@@ -108,11 +113,12 @@ struct ChildResultOf<A> {
 template <class A>
 using ChildResult = typename ChildResultOf<A>::type;
 
+/// Errors: `std::logic_error` that names the call for an empty handle.
 template <class A>
-Child make_child(A&& awaitable) {
+Child make_child(A&& awaitable, const char* call) {
   if constexpr (is_future_like<std::decay_t<A>>) {
     FutureState* state = HandleAccess::state(awaitable);
-    return Child(checked_state(state, "gather"));
+    return Child(checked_state(state, call));
   } else {
     auto coro = as_coro(std::forward<A>(awaitable));
     return Child(CoroAccess::release(coro));

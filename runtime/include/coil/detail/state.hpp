@@ -22,14 +22,15 @@ namespace coil::detail {
 struct LoopCore;
 struct TimerCallback;
 
-/// Where a future, task or callback stands. The last three are final.
-enum class Phase : std::uint8_t { free, pending, created, ready, running, waiting, value, error, cancelled };
+/// Where a future, task or callback stands. `asked` is waiting, while a request to cancel is on its way through what
+/// is waited for. The last three are final.
+enum class Phase : std::uint8_t { free, pending, created, ready, running, waiting, asked, value, error, cancelled };
 
 /// What stands in the ready queue: a task or a callback.
 struct Ready {
   union {
     Ready* next = nullptr;   // while ready
-    Suspension* waiting_on;  // of a task, while waiting
+    Suspension* waiting_on;  // of a task, while waiting or asked
     std::exception_ptr* unused;
   };
   std::uint32_t refs = 0;

@@ -6,6 +6,7 @@
 
 #include <coil/detail/awaitable.hpp>
 #include <coil/detail/operation.hpp>
+#include <coil/handle.hpp>
 
 namespace coil::detail {
 
@@ -102,18 +103,25 @@ FutureState& checked_pending(FutureState* state, const char* call);
 /// Null for a value. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
 std::exception_ptr exception_of(FutureState* state);
 
-/// Calls back when a future is done, through the loop.
-class DoneCallback final : public Suspension, public Pooled {
+/// Calls back when a future is done, through the loop. Hangs in its waiters until then, and is queued afterwards.
+class DoneCallback : public Callback, public Suspension {
 public:
-  explicit DoneCallback(Callback* callback) noexcept : callback_(callback) {}
-  void wake(FutureState* source) noexcept override;
+  void hang_on(FutureState& future) noexcept;
+  void wake(FutureState* source) noexcept final;
+  void drop() noexcept final;
+
+protected:
+  /// Destroys the function.
+  virtual void forget() noexcept = 0;
+  // While it hangs it does not hold what it hangs on: a future that nobody can set any more goes, with its callbacks.
+  StateRef<FutureState> done_;
 
 private:
-  Abort abort() noexcept override;
-  Callback* callback_;
+  Abort abort() noexcept final;
+  FutureState* pending_ = nullptr;  // while it hangs there
 };
 
-/// Queues `callback` for when `state` is done; at once through the loop if it is already.
-void add_done_callback(FutureState& state, Callback* callback);
+/// Calls back when `state` is done; through the loop also if it is already.
+Handle add_done_callback(FutureState& state, DoneCallback* callback);
 
 }  // namespace coil::detail
