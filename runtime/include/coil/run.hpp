@@ -39,7 +39,7 @@ public:
       return detail::start_coro(*loop_, coro, where);
     }();
     run_task(task);
-    return detail::take_result<typename decltype(task)::value_type>(*detail::HandleAccess::state(task));
+    return detail::move_result<typename decltype(task)::value_type>(*detail::HandleAccess::state(task));
   }
 
   /// Errors: `std::logic_error` after `close()`.
