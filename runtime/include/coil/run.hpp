@@ -33,9 +33,9 @@ public:
   template <detail::TaskBody A>
   auto run(A&& main, const std::source_location& where = std::source_location::current()) {
     begin();
-    auto coro = detail::as_coro(std::forward<A>(main));
     auto task = [&] {
       const Entered entered(*this);
+      auto coro = detail::as_coro(std::forward<A>(main));
       return detail::start_coro(*loop_, coro, where);
     }();
     run_task(task);
