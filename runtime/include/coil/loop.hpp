@@ -58,8 +58,9 @@ struct TimerCallback;
 class Handle {
 public:
   Handle() noexcept = default;
-  /// The callback will not run, unless it did already. Idempotent.
+  /// The callback will not run, unless it did already, and is destroyed unless it runs now. Idempotent.
   void cancel() const noexcept;
+  /// Whether it was cancelled, be it in vain.
   bool cancelled() const noexcept;
 
   Handle(const Handle& other) noexcept;
