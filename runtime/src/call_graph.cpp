@@ -22,7 +22,8 @@ CallGraph capture_call_graph(const TaskRef& task) {
     std::coroutine_handle<> coroutine = state->resume;
     for (;;) {
       const PromiseBase& promise = detail::promise_at(coroutine);
-      graph.frames.push_back({detail::function_name(promise.where_), promise.where_});
+      if (promise.where_.line() != 0 && !detail::only_keeps_a_callable(promise.where_))
+        graph.frames.push_back({detail::function_name(promise.where_), promise.where_});
       if (promise.receiver_.is_task()) break;
       coroutine = promise.receiver_.slot().continuation;
     }
@@ -40,7 +41,9 @@ std::vector<CallGraph> capture_call_graph() {
 }
 
 std::string format_call_graph(const CallGraph& graph) {
-  std::string text = fmt::format("task '{}' created at {}\n", graph.task.name(), detail::describe(graph.created_at));
+  std::string text = fmt::format("task '{}'", graph.task.name());
+  if (graph.created_at.line() != 0) text += " created at " + detail::describe(graph.created_at);
+  text += '\n';
   if (graph.task.done()) text += "  done\n";
   for (const CallGraphFrame& frame : graph.frames)
     text += fmt::format("  at {} ({}:{})\n", frame.function, frame.where.file_name(), frame.where.line());

@@ -75,8 +75,7 @@ Handle::~Handle() {
 }
 
 void Handle::cancel() const noexcept {
-  if (callback_ == nullptr || callback_->phase != detail::Phase::ready) return;
-  callback_->phase = detail::Phase::cancelled;
+  if (callback_ == nullptr || std::exchange(callback_->phase, detail::Phase::cancelled) != detail::Phase::ready) return;
   callback_->drop();
   if (detail::TimerCallback* timer = std::exchange(callback_->timer, nullptr)) {
     timer->core.parts->timers.remove(*timer);

@@ -12,20 +12,6 @@
 
 namespace coil {
 
-namespace detail {
-
-static std::string indented(const std::string& lines) {
-  std::string text = "  ";
-  for (const char c : lines) {
-    text += c;
-    if (c == '\n') text += "  ";
-  }
-  text.resize(text.size() - 2);
-  return text;
-}
-
-}  // namespace detail
-
 ExceptionGroup::ExceptionGroup(const std::string& message, std::vector<std::exception_ptr> exceptions)
     : std::runtime_error(
           fmt::format("{} ({} sub-exception{})", message, exceptions.size(), exceptions.size() == 1 ? "" : "s")),
@@ -70,21 +56,27 @@ std::vector<std::source_location> exception_trace(const std::exception_ptr& exce
 std::string format_exception(const std::exception_ptr& exception) {
   if (!exception) return "no exception\n";
   std::string text;
+  std::string members;
+  const auto say = [&](const std::string& type, const std::string& what) {
+    text = what.empty() ? type : type + ": " + what;
+  };
   try {
     std::rethrow_exception(exception);
   } catch (const ExceptionGroup& group) {
-    text = fmt::format("{}: {}\n", detail::type_name(typeid(group)), group.what());
-    for (const std::exception_ptr& member : group.exceptions()) text += detail::indented(format_exception(member));
+    say(detail::type_name(typeid(group)), group.what());
+    for (const std::exception_ptr& member : group.exceptions()) members += format_exception(member);
   } catch (const std::exception& error) {
-    text = fmt::format("{}: {}\n", detail::type_name(typeid(error)), error.what());
+    say(detail::type_name(typeid(error)), error.what());
   } catch (const CancelledError& cancelled) {
-    text = fmt::format("coil::CancelledError: {}\n", cancelled.message());
+    say("coil::CancelledError", cancelled.message());
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    text = fmt::format("{}\n", type == nullptr ? "an exception of unknown type" : detail::type_name(*type));
+    text = type == nullptr ? "an exception of unknown type" : detail::type_name(*type);
   }
+  text += '\n';
+  text += detail::indented(members);
   for (const std::source_location& where : detail::trace_of(exception))
-    text += fmt::format("    at {}\n", detail::describe(where));
+    if (!detail::only_keeps_a_callable(where)) text += fmt::format("  at {}\n", detail::describe(where));
   return text;
 }
 

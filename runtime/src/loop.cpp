@@ -194,7 +194,7 @@ void Loop::run_callback(Callback& callback) noexcept {
       detail::report_callback_failed(*this, std::current_exception());
     }
     detail::release(std::exchange(context, nullptr));
-    callback.phase = detail::Phase::value;
+    if (callback.phase == detail::Phase::running) callback.phase = detail::Phase::value;
   }
   callback.unref();
 }

@@ -15,33 +15,36 @@
 
 namespace coil {
 
-namespace {
-
-void print(const ErrorContext& context) noexcept {
+void Loop::default_exception_handler(const ErrorContext& error) noexcept {
   try {
-    std::string text = "coil: " + context.message + "\n";
-    if (context.task)
-      text += fmt::format("  task '{}' created at {}\n", context.task->name(), detail::describe(context.where));
-    if (context.exception) text += "  " + format_exception(context.exception);
+    std::string text = "coil: ";
+    text += error.message.empty() ? "Unhandled exception in event loop" : error.message;
+    text += '\n';
+    if (error.exception) text += detail::indented(format_exception(error.exception));
+    if (error.task) {
+      const std::source_location created_at = detail::HandleAccess::state(*error.task)->created_at;
+      text += fmt::format("  in task '{}'", error.task->name());
+      if (created_at.line() != 0) text += ", created at " + detail::describe(created_at);
+      text += '\n';
+    }
     std::fputs(text.c_str(), stderr);
   } catch (...) {
     std::fputs("coil: an error could not be reported for want of memory\n", stderr);
   }
 }
 
-}  // namespace
-
 void Loop::set_handler(detail::ErrorHandler* handler) noexcept { parts->handler.reset(handler); }
 void Loop::set_exception_handler(std::nullptr_t) noexcept { parts->handler.reset(); }
 
 void Loop::call_exception_handler(const ErrorContext& error) noexcept {
   const auto handler = parts->handler;  // it may set another one
-  if (handler == nullptr) return print(error);
+  if (handler == nullptr) return default_exception_handler(error);
   try {
     handler->handle(error);
   } catch (...) {
-    print({.message = "the exception handler threw while it was told: " + error.message,
-           .exception = std::current_exception()});
+    default_exception_handler(error);  // which it did not get around to
+    default_exception_handler(
+        {.message = "Unhandled error in exception handler", .exception = std::current_exception()});
   }
 }
 
@@ -53,7 +56,7 @@ void report(LoopCore* core, const ErrorContext& error) noexcept {
   if (core != nullptr)
     core->loop().call_exception_handler(error);
   else
-    print(error);
+    Loop::default_exception_handler(error);
 }
 
 ErrorContext about(TaskState& task, std::string message, std::exception_ptr exception) {
@@ -101,9 +104,12 @@ void report_slow(Loop& loop, TaskState* task, std::chrono::nanoseconds took) noe
 }
 
 void report_never_awaited(const PromiseBase& promise) noexcept {
-  report(this_loop, {.message = fmt::format("coroutine '{}' ({}:{}) was never awaited", function_name(promise.where_),
+  if (promise.where_.line() == 0) return;  // it belongs to one that is reported itself
+  ErrorContext error{.message = fmt::format("coroutine '{}' ({}:{}) was never awaited", coroutine_name(promise.where_),
                                             promise.where_.file_name(), promise.where_.line()),
-                     .where = promise.where_});
+                     .where = promise.where_};
+  if (this_loop->current != nullptr) error.task = HandleAccess::make<TaskRef>(this_loop->current);
+  report(this_loop, error);
 }
 
 }  // namespace detail

@@ -53,13 +53,15 @@ std::string no_memory() {
       kib);
 }
 
-std::string too_old() {
+// ENOSYS: no such call, or one without what 5.11 brought. EINVAL: flags of 5.5 and 5.6 are unknown.
+std::string too_old(int error) {
   utsname system{};
   ::uname(&system);
   return fmt::format(
-      "coil: this kernel has no io_uring that coil can use (ENOSYS).\n"
-      "  It is Linux {}; coil needs 5.11 or later with io_uring built in, and recommends 6.1.\n",
-      system.release);
+      "coil: this kernel has no io_uring that coil can use ({}).\n"
+      "  It is Linux {}; coil needs 5.11 or later with io_uring built in, and recommends 6.1.\n"
+      "  Start a newer kernel; in a container it is the host's.\n",
+      error == ENOSYS ? "ENOSYS" : "EINVAL: Invalid argument", system.release);
 }
 
 std::string text_for(int error) {
@@ -70,7 +72,8 @@ std::string text_for(int error) {
     case ENOMEM:
       return no_memory();
     case ENOSYS:
-      return too_old();
+    case EINVAL:
+      return too_old(error);
     default:
       return fmt::format("coil: io_uring_setup failed: {}\n", std::strerror(error));
   }

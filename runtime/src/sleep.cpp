@@ -16,9 +16,8 @@ void stop_timer(TimedSuspension& timer) noexcept {
 }
 
 void SleepOperation::start() noexcept {
-  const std::chrono::nanoseconds delay = when_.time_since_epoch();
-  if (delay.count() > 0)
-    start_timer(*this, delay);
+  if (delay_.count() > 0)
+    start_timer(*this, delay_);
   else
     task_->make_ready();
 }

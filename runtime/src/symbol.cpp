@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 namespace coil::detail {
 
@@ -17,28 +18,88 @@ std::string demangle(const std::string& mangled) {
   return name;
 }
 
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+// The bracket that closes the one at `open`; the end of the text without one.
+std::size_t closing(std::string_view text, std::size_t open) {
+  std::size_t depth = 0;
+  for (std::size_t i = open; i < text.size(); ++i) {
+    if (std::string_view("(<{").find(text[i]) != text.npos) ++depth;
+    if (std::string_view(")>}").find(text[i]) != text.npos && --depth == 0) return i;
+  }
+  return text.size();
+}
+
+// Where the parameters of a function begin: with the last bracket that is in no other one.
+std::size_t parameters_of(std::string_view name) {
+  std::size_t found = name.size();
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '(') found = i;
+    if (std::string_view("(<{").find(name[i]) != name.npos) i = closing(name, i);
+  }
+  return found;
+}
+
+// "coil::Coro<void> serve<int>(int)" without the return type and the template's arguments, as clang has it.
+std::string without_types(std::string_view name) {
+  std::string text;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '(') return text.append(name.substr(i));
+    if (name[i] == '<' || name[i] == '{') {
+      const std::size_t end = closing(name, i);
+      if (name[i] == '{') text.append(name.substr(i, end + 1 - i));
+      i = end;
+    } else if (name[i] == ' ') {
+      text.clear();
+    } else {
+      text += name[i];
+    }
+  }
+  return text;
+}
+
+// One word for what g++ calls "{lambda(int)#1}::operator()(int) const" and clang "(anonymous class)::operator()(int)
+// const"; nothing for namespaces without a name.
+std::string in_plain_words(std::string name) {
+  for (std::size_t at = name.find("{lambda("); at != name.npos; at = name.find("{lambda("))
+    name.replace(at, closing(name, at) + 1 - at, "lambda");
+  replace_all(name, "(anonymous class)", "lambda");
+  replace_all(name, "lambda::operator()", "lambda");
+  replace_all(name, "(anonymous namespace)::", "");
+  replace_all(name, "{anonymous}::", "");
+  replace_all(name, ") const", ")");
+  return name;
+}
+
 }  // namespace
 
 std::string function_name(const std::source_location& where) {
-  std::string_view name = where.function_name();
+  std::string_view written = where.function_name();
+  std::string name(written);
   // After its first suspension g++ 12 names the frame's resume function:
   // "void f(f(int)::_Z1fi.Frame*)"; the mangled name in it is the coroutine's own.
   constexpr std::string_view frame = ".Frame*)";
-  if (name.ends_with(frame)) {
-    const std::size_t start = name.rfind("::_Z");
-    if (start != name.npos)
-      return demangle(std::string(name.substr(start + 2, name.size() - start - 2 - frame.size())));
+  if (const std::size_t start = written.rfind("::_Z"); written.ends_with(frame) && start != written.npos) {
+    name = demangle(std::string(written.substr(start + 2, written.size() - start - 2 - frame.size())));
+  } else if (const std::size_t with = written.find(" ["); with != written.npos && written.back() == ']') {
+    name = written.substr(0, with);  // "coil::Coro<void> server(T) [with T = int]"
   }
-  // "coil::Coro<void> server(int) [with T = int]": without the return type.
-  if (const std::size_t with = name.find(" ["); with != name.npos && name.back() == ']') name = name.substr(0, with);
-  std::size_t depth = 0;
-  std::size_t start = 0;
-  for (std::size_t i = 0; i < name.size() && name[i] != '('; ++i) {
-    if (name[i] == '<') ++depth;
-    if (name[i] == '>' && depth != 0) --depth;
-    if (name[i] == ' ' && depth == 0) start = i + 1;
-  }
-  return std::string(name.substr(start));
+  name = in_plain_words(without_types(in_plain_words(std::move(name))));
+  if (name.starts_with("coil::detail::")) name.resize(parameters_of(name));
+  return name;
+}
+
+std::string coroutine_name(const std::source_location& where) {
+  std::string name = function_name(where);
+  name.resize(parameters_of(name));
+  return name;
+}
+
+bool only_keeps_a_callable(const std::source_location& where) noexcept {
+  return std::string_view(where.file_name()).ends_with("coil/create_task.hpp");
 }
 
 std::string type_name(const std::type_info& type) { return demangle(type.name()); }
@@ -52,6 +113,16 @@ std::string describe(const std::source_location& where) {
   text += ':';
   text += std::to_string(where.line());
   text += ')';
+  return text;
+}
+
+std::string indented(std::string_view lines) {
+  std::string text;
+  while (!lines.empty()) {
+    const std::string_view line = lines.substr(0, lines.find('\n') + 1);
+    text.append("  ").append(line.empty() ? lines : line);
+    lines.remove_prefix(line.empty() ? lines.size() : line.size());
+  }
   return text;
 }
 

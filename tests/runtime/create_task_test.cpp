@@ -265,3 +265,59 @@ LOOP_TEST("create_task: one hundred thousand tasks end and leave nothing behind"
   CHECK(coil::detail::live_frames() == frames);
   CHECK(coil::get_running_loop().metrics().tasks == 1);
 }
+
+LOOP_TEST("create_task: calls a callable when the task starts, with captures or without") {
+  static std::string log;
+  log.clear();
+  static_cast<void>(coil::create_task([] {
+    log += "none;";
+    return coil::yield();
+  }));
+  static_cast<void>(coil::create_task([&] {
+    log += "captures;";
+    return coil::yield();
+  }));
+  static_cast<void>(coil::create_task({.name = "named"}, [] {
+    log += coil::current_task().name() + ";";
+    return coil::yield();
+  }));
+  CHECK(log == "");
+  co_await coil::yield();
+  CHECK(log == "none;captures;named;");
+}
+
+LOOP_TEST("create_task: what a callable throws instead of returning a coroutine ends the task") {
+  auto task = coil::create_task([]() -> coil::Coro<void> { throw std::runtime_error("no coroutine"); });
+  CHECK_AWAIT_FAILS_WITH(task, "no coroutine");
+}
+
+LOOP_TEST("create_task: a callable of a task that is cancelled before it starts is never called") {
+  static bool called = false;
+  auto task = coil::create_task([] {
+    called = true;
+    return coil::yield();
+  });
+  task.cancel();
+  CHECK_AWAIT_THROWS(task, coil::CancelledError);
+  CHECK(!called);
+}
+
+LOOP_TEST("create_task: gather, wait_for and as_result call a callable without captures when they are awaited") {
+  static std::string log;
+  log.clear();
+  const auto note = [] {
+    log += "called;";
+    return coil::sleep(1s, 1);
+  };
+  auto gathered = coil::gather(note, note);
+  auto limited = coil::wait_for(note, 1h);
+  auto result = coil::as_result(note);
+  CHECK(log == "");
+  const auto both = co_await std::move(gathered);
+  CHECK(log == "called;called;");
+  CHECK(std::get<0>(both) + std::get<1>(both) == 2);
+  const int in_time = co_await std::move(limited);
+  const auto outcome = co_await std::move(result);
+  CHECK(log == "called;called;called;called;");
+  CHECK(in_time + outcome.value() == 2);
+}

@@ -202,3 +202,40 @@ TEST_CASE("run: a ring of few entries is enough") {
   coil_test::LeakCheck leaks;
   CHECK(coil::run(five(), {.ring_entries = 4, .clock = coil::Clock::virtual_}) == 5);
 }
+
+namespace {
+
+/// Not a coroutine: what it does before it returns one has to be done inside the loop.
+coil::Coro<int> sum_of_two() {
+  auto first = coil::create_task(five());
+  auto sum = [](coil::Task<int> one) -> coil::Coro<int> {
+    const int value = co_await one;
+    co_return value + 2;
+  };
+  return sum(first);
+}
+
+}  // namespace
+
+TEST_CASE("run: calls a callable inside the loop, be it a closure without captures, one with, or a function") {
+  coil_test::LeakCheck leaks;
+  CHECK(coil::run(sum_of_two, virtual_time) == 7);
+  CHECK(coil::run([] { return sum_of_two(); }, virtual_time) == 7);
+  const auto kept = std::make_shared<int>(1);
+  CHECK(coil::run([kept] { return sum_of_two(); }, virtual_time) == 7);
+  coil::Runner runner(virtual_time);
+  CHECK(runner.run([] { return sum_of_two(); }) == 7);
+  CHECK(runner.run([] { return coil::sleep(coil::get_running_loop().time().time_since_epoch(), 4); }) == 4);
+}
+
+TEST_CASE("run: what a callable throws instead of returning a coroutine is thrown by run") {
+  coil_test::LeakCheck leaks;
+  auto main = []() -> coil::Coro<void> { throw std::runtime_error("no coroutine"); };
+  CHECK_THROWS_WITH(coil::run(main), "no coroutine");
+}
+
+TEST_CASE("run: takes anything that can be awaited") {
+  coil_test::LeakCheck leaks;
+  CHECK(coil::run(coil::sleep(1s, 3), virtual_time) == 3);
+  coil::run(coil::yield());
+}

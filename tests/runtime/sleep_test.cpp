@@ -175,3 +175,50 @@ LOOP_TEST("sleep: one hundred thousand at once take the time of the longest") {
   CHECK(values.back() == 99'999);
   CHECK(elapsed() == 99ms);
 }
+
+LOOP_TEST("sleep: awaited a second time sleeps anew, from that await on") {
+  co_await coil::sleep(100s);
+  auto nap = coil::sleep(2s);
+  co_await nap;
+  CHECK(elapsed() == 102s);
+  co_await coil::sleep(5s);
+  co_await nap;
+  CHECK(elapsed() == 109s);
+  auto none = coil::sleep(-1s);
+  coil_test::TurnCounter turns;
+  co_await coil::yield();
+  for (int i = 0; i < 2; ++i) {
+    const int before = turns.count();
+    co_await none;
+    CHECK(turns.count() == before + 1);
+  }
+}
+
+LOOP_TEST("sleep: awaited again after it was cancelled sleeps its whole time") {
+  co_await coil::sleep(100s);
+  auto nap = coil::sleep(10s);
+  auto doze = [&]() -> coil::Coro<void> { co_await nap; };
+  CHECK_AWAIT_THROWS(coil::wait_for(doze(), 3s), coil::TimeoutError);
+  CHECK(elapsed() == 103s);
+  co_await nap;
+  CHECK(elapsed() == 113s);
+}
+
+LOOP_TEST("sleep: a result that can be copied is given by each await, one that cannot by the first") {
+  auto text = coil::sleep(1s, std::string("a text that is longer than what fits into a string itself"));
+  const std::string first = co_await text;
+  const std::string second = co_await text;
+  CHECK(first == second);
+  auto owned = coil::sleep(1s, std::make_unique<int>(7));
+  const auto number = co_await owned;
+  CHECK(*number == 7);
+  CHECK(elapsed() == 3s);
+}
+
+LOOP_TEST("sleep: sleep_until awaited a second time finds its time past") {
+  auto until = coil::sleep_until(coil::time_point{} + 4s);
+  co_await until;
+  CHECK(elapsed() == 4s);
+  co_await until;
+  CHECK(elapsed() == 4s);
+}

@@ -108,6 +108,17 @@ struct CoroAccess {
   static void discard(Coro<T>& coro) noexcept {
     if (coro.coroutine_) std::exchange(coro.coroutine_, nullptr).destroy();
   }
+  /// Where its function is; nowhere if it was awaited or moved from.
+  template <class T>
+  static std::source_location place(const Coro<T>& coro) noexcept {
+    return coro.coroutine_ ? coro.coroutine_.promise().where_ : std::source_location();
+  }
+  /// One that only holds what its caller passed: nothing for a reader.
+  template <class T>
+  static Coro<T> without_place(Coro<T> coro) noexcept {
+    coro.coroutine_.promise().where_ = {};
+    return coro;
+  }
 };
 
 template <class T>

@@ -22,11 +22,20 @@ template <class T, class... Options>
 Task<T> start_coro(LoopCore& core, Coro<T>& coro, std::source_location where, const Options&... options) {
   return HandleAccess::adopt<Task<T>>(&start_task(core, CoroAccess::release(coro), where, options...));
 }
-/// The same for a caller without a location of his own: that of the coroutine's function.
+/// The same for a caller without a location of his own: `in_its_place` finds one.
 template <class T, class... Options>
 Task<T> start_coro_here(LoopCore& core, Coro<T>& coro, const Options&... options) {
-  const auto root = CoroAccess::release(coro);
-  return HandleAccess::adopt<Task<T>>(&start_task(core, root, root.promise().where_, options...));
+  return start_coro(core, coro, {}, options...);
+}
+
+/// A task whose maker has no location counts as created at the coroutine that its callable returned.
+template <class A>
+A&& in_its_place(A&& awaitable) noexcept {
+  if constexpr (is_coro<std::remove_cvref_t<A>>) {
+    TaskState& task = *this_loop->current;
+    if (task.created_at.line() == 0) task.created_at = CoroAccess::place(awaitable);
+  }
+  return static_cast<A&&>(awaitable);
 }
 
 /// What std::invoke does with a pointer to a member function, without the 14,000 lines of <functional>.
@@ -40,13 +49,14 @@ decltype(auto) invoke_member(F member, Object&& object, Args&&... args) {
     return ((*std::forward<Object>(object)).*member)(std::forward<Args>(args)...);
 }
 /// Calls a function and awaits what it returns; keeps the function and its arguments in its frame meanwhile.
+/// Always, also without captures: so the call is made where the coroutine runs, inside the loop.
 template <class R, class F, class... Args>
 Coro<R> invoke_kept(F function, Args... args) {
   // Called here and not in a helper: what an argument is converted to lives as long as this await.
   if constexpr (std::is_member_pointer_v<F>)
-    co_return co_await invoke_member(function, std::move(args)...);
+    co_return co_await in_its_place(invoke_member(function, std::move(args)...));
   else
-    co_return co_await std::move(function)(std::move(args)...);
+    co_return co_await in_its_place(std::move(function)(std::move(args)...));
 }
 template <class R, class A>
 Coro<R> await_kept(A awaitable) {
@@ -61,17 +71,13 @@ auto as_coro(A&& awaitable, Args&&... args) {
     static_assert(!std::is_lvalue_reference_v<A>, "coil: a Coro can only be moved: write std::move(coro)");
     return std::forward<A>(awaitable);
   } else if constexpr (Awaitable<Decayed>) {
-    return await_kept<AwaitResult<Decayed>>(Decayed(std::forward<A>(awaitable)));
+    return CoroAccess::without_place(await_kept<AwaitResult<Decayed>>(Decayed(std::forward<A>(awaitable))));
   } else {
     static_assert(AsyncCallable<Decayed, std::decay_t<Args>...>,
                   "coil: expected a Coro, something to await, or a callable that returns one for these arguments");
     using R = CallResult<Decayed, std::decay_t<Args>...>;
-    // A closure without captures needs no keeping.
-    if constexpr (std::is_empty_v<Decayed> &&
-                  std::is_same_v<std::invoke_result<Decayed>, std::invoke_result<Decayed, std::decay_t<Args>...>>)
-      return as_coro(std::forward<A>(awaitable)());
-    else
-      return invoke_kept<R, Decayed, std::decay_t<Args>...>(std::forward<A>(awaitable), std::forward<Args>(args)...);
+    return CoroAccess::without_place(
+        invoke_kept<R, Decayed, std::decay_t<Args>...>(std::forward<A>(awaitable), std::forward<Args>(args)...));
   }
 }
 
@@ -82,8 +88,8 @@ concept TaskBody = Awaitable<std::decay_t<A>> || AsyncCallable<std::decay_t<A>>;
 
 /// Starts a coroutine as a task: it runs on a later step, after what is queued already. The loop owns it.
 ///
-/// Takes a Coro, anything else that can be awaited, or a callable that returns a Coro; a callable is kept until
-/// the task ends, which makes lambdas with captures safe.
+/// Takes a Coro, anything else that can be awaited, or a callable that returns a Coro; a callable is called when
+/// the task starts and kept until it ends, which makes lambdas with captures safe.
 /// Errors: `std::logic_error` outside a loop, or for a Coro that was awaited or moved from.
 template <detail::TaskBody A>
 auto create_task(A&& body, std::source_location where = std::source_location::current()) {

@@ -18,8 +18,9 @@ Handle add_done_callback(FutureState& state, DoneCallback* callback);
 class Handle {
 public:
   Handle() noexcept = default;
-  /// The callback will not run, unless it did already; what it holds is released. Idempotent.
+  /// The callback will not run, unless it did already, and is destroyed unless it runs now. Idempotent.
   void cancel() const noexcept;
+  /// Whether it was cancelled, be it in vain.
   bool cancelled() const noexcept;
 
   Handle(const Handle& other) noexcept;

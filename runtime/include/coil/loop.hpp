@@ -109,13 +109,15 @@ public:
     return detail::HandleAccess::make<Future<T>>(states->make<detail::FutureState>());
   }
 
-  /// `handler(const ErrorContext&)` takes what nobody else can; null brings the default back, which prints to
-  /// stderr. An exception it throws is printed, and the loop goes on.
+  /// `handler(const ErrorContext&)` takes what nobody else can; null brings the default back. If it throws, the
+  /// default one is told of both errors, and the loop goes on.
   template <class F>
     requires std::invocable<F&, const ErrorContext&>
   void set_exception_handler(F handler);
   void set_exception_handler(std::nullptr_t) noexcept;
   void call_exception_handler(const ErrorContext& context) noexcept;
+  /// Prints to stderr; for handlers that deal with some errors only.
+  static void default_exception_handler(const ErrorContext& context) noexcept;
 
   void set_debug(bool on) noexcept { debug = on; }
   bool get_debug() const noexcept { return debug; }

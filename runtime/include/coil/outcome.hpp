@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <coil/detail/awaitable.hpp>
+#include <coil/detail/copyable.hpp>
 #include <coil/error.hpp>
 
 namespace coil {
@@ -64,5 +65,10 @@ private:
   std::exception_ptr error_;
   bool cancelled_ = false;
 };
+
+namespace detail {
+template <class T>
+inline constexpr bool copyable<Outcome<T>> = std::is_void_v<T> || copyable<T>;
+}
 
 }  // namespace coil

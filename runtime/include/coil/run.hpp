@@ -33,13 +33,13 @@ public:
   template <detail::TaskBody A>
   auto run(A&& main, const std::source_location& where = std::source_location::current()) {
     begin();
-    auto coro = detail::as_coro(std::forward<A>(main));
     auto task = [&] {
       const Entered entered(*this);
+      auto coro = detail::as_coro(std::forward<A>(main));
       return detail::start_coro(*loop_, coro, where);
     }();
     run_task(task);
-    return detail::take_result<typename decltype(task)::value_type>(*detail::HandleAccess::state(task));
+    return detail::move_result<typename decltype(task)::value_type>(*detail::HandleAccess::state(task));
   }
 
   /// Errors: `std::logic_error` after `close()`.

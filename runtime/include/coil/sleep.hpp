@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <coil/clock.hpp>
+#include <coil/detail/copyable.hpp>
 #include <coil/detail/operation.hpp>
 #include <coil/detail/timer_queue.hpp>
 
@@ -32,11 +33,14 @@ private:
   }
 };
 
-/// From the await on; until it starts, the delay stands where the time will.
+/// From the await on, each time it is awaited.
 class SleepOperation : public TimedOperation<SleepOperation> {
 public:
-  explicit SleepOperation(std::chrono::nanoseconds delay) noexcept : TimedOperation(time_point(delay)) {}
+  explicit SleepOperation(std::chrono::nanoseconds delay) noexcept : TimedOperation(time_point()), delay_(delay) {}
   void start() noexcept;
+
+private:
+  std::chrono::nanoseconds delay_;
 };
 class SleepUntilOperation final : public TimedOperation<SleepUntilOperation> {
 public:
@@ -50,7 +54,10 @@ public:
   SleepOperationFor(std::chrono::nanoseconds delay, T result) : SleepOperation(delay), result_(std::move(result)) {}
   T await_resume() {
     throw_if_cancelled();
-    return std::move(result_);
+    if constexpr (copyable<T>)
+      return result_;
+    else
+      return std::move(result_);
   }
 
 private:

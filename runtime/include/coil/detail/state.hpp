@@ -175,6 +175,7 @@ struct Callback : Ready, Pooled {
   ContextData* context = nullptr;
   TimerCallback* timer = nullptr;  // while it waits for its time
   time_point when{};
+  std::source_location where{};  // that queued it
 
   /// Before it is queued: one reference for the queue.
   void prepare(ContextData* maker) noexcept {
@@ -192,13 +193,24 @@ struct Callback : Ready, Pooled {
   }
 };
 
+/// Destroys its function after the call, even if a handle is kept.
 template <class F>
 struct CallbackOf : Callback {
   explicit CallbackOf(F&& f) : function(std::move(f)) {}
   explicit CallbackOf(const F& f) : function(f) {}
-  void call() override { (*function)(); }
+  void call() override {
+    const Drop after(*this);
+    (*function)();
+  }
   void drop() noexcept override { function.reset(); }
   std::optional<F> function;
+
+private:
+  struct Drop {
+    explicit Drop(CallbackOf& callback) noexcept : callback(callback) {}
+    ~Drop() { callback.drop(); }
+    CallbackOf& callback;
+  };
 };
 
 /// Made in one thread and freed in another: not from a thread's pool.

@@ -1,10 +1,10 @@
 #pragma once
-#include <concepts>
 #include <exception>
 #include <type_traits>
 #include <utility>
 
 #include <coil/detail/awaitable.hpp>
+#include <coil/detail/copyable.hpp>
 #include <coil/detail/operation.hpp>
 #include <coil/handle.hpp>
 
@@ -49,7 +49,7 @@ T take_result(FutureState& state) {
   if constexpr (std::is_reference_v<T>) {
     return static_cast<T>(*state.value<Stored<T>>());
   } else if constexpr (!std::is_void_v<T>) {
-    if constexpr (std::copy_constructible<T>) {
+    if constexpr (copyable<T>) {
       return state.value<T>();
     } else {
       if (state.has(Ready::retrieved))
@@ -58,6 +58,15 @@ T take_result(FutureState& state) {
       return std::move(state.value<T>());
     }
   }
+}
+/// The result of a future that nobody else will look at.
+template <class T>
+T move_result(FutureState& state) {
+  state.throw_unless_value();
+  if constexpr (std::is_reference_v<T>)
+    return static_cast<T>(*state.value<Stored<T>>());
+  else if constexpr (!std::is_void_v<T>)
+    return std::move(state.value<T>());
 }
 template <class T>
 decltype(auto) result_reference(FutureState& state) {
