@@ -1,4 +1,6 @@
 #include <cerrno>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 
 #include <liburing.h>
@@ -116,19 +118,14 @@ TimerHandle Loop::queue_at(time_point when, detail::Callback* callback) {
   return handle;
 }
 
-void Loop::queue_threadsafe(detail::Callback* callback) {
-  bool signal = false;
-  {
-    const std::lock_guard lock(parts->mutex);
-    callback->prepare(nullptr);
-    if (parts->closed) {
-      callback->unref();
-      detail::throw_logic_error("coil: call_soon_threadsafe() on a loop that is closed");
-    }
-    parts->from_threads.push_back(callback);
-    signal = !std::exchange(parts->wake_up_signalled, true);
-    // Signalled under the lock: a loop that closes meanwhile would take the descriptor away.
-    if (signal) parts->wake_up.signal();
+void Loop::queue_threadsafe(detail::ThreadsafeCallback* callback, const char* call) {
+  callback->prepare(nullptr);
+  try {
+    callback->context = detail::this_loop == this ? detail::retain(context) : detail::clone(detail::current_context());
+    if (!inbox->post(*callback)) throw std::logic_error("coil: " + std::string(call) + "() on a loop that is closed");
+  } catch (...) {
+    callback->unref();
+    throw;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <coil/detail/check.hpp>
 
@@ -44,6 +45,7 @@ Loop& get_running_loop() { return detail::running_loop().loop(); }
 
 Loop::Loop(const RunOptions& options) {
   parts = new LoopParts(options);
+  inbox = new detail::Inbox(parts->wake_up);
   states = new detail::StatePool(this);
   const char* environment = std::getenv("COIL_DEBUG");
   debug = options.debug || (environment != nullptr && std::string_view(environment) == "1");
@@ -51,9 +53,7 @@ Loop::Loop(const RunOptions& options) {
 
 Loop::~Loop() {
   close();
-  delete parts;
-  states->orphan();
-  detail::frame_pool.trim();
+  inbox->unref();
 }
 
 // ---- One turn of the loop, in call order -----------------------------------------------------------------
@@ -77,7 +77,7 @@ void Loop::poll_kernel() noexcept {
     ring.poll(wait);
     if (wait.count() != 0) parts->awake_since = time_point::clock::now();
   }
-  take_threadsafe_callbacks();
+  take_inbox();
 }
 
 // How long the kernel may put us to sleep: zero for not at all, negative for no end. Nothing is ready.
@@ -87,7 +87,7 @@ nanoseconds Loop::time_to_wait() noexcept {
     detail::Ring& ring = *parts->ring;
     do {
       ring.poll(nanoseconds::zero());
-      take_threadsafe_callbacks();
+      take_inbox();
       if (has_ready()) return nanoseconds::zero();
     } while (ring.has_work());  // operations that went back to the kernel, for the rest of what they do
     if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
@@ -108,16 +108,10 @@ nanoseconds Loop::time_to_wait() noexcept {
   return wait;
 }
 
-void Loop::take_threadsafe_callbacks() noexcept {
+void Loop::take_inbox() noexcept {
   if (!parts->wake_up.take_fired()) return;
   parts->wake_up.arm(*parts->ring);
-  std::vector<Callback*> callbacks;
-  {
-    const std::lock_guard lock(parts->mutex);
-    callbacks.swap(parts->from_threads);
-    parts->wake_up_signalled = false;
-  }
-  for (Callback* callback : callbacks) push_ready(*callback);
+  inbox->take();
 }
 
 void Loop::fire_timers() noexcept {
@@ -212,16 +206,10 @@ void Loop::run_until_done(const detail::FutureState& main) {
 }
 
 void Loop::close() noexcept {
-  std::vector<Callback*> left;
-  {
-    const std::lock_guard lock(parts->mutex);
-    if (parts->closed) return;
-    parts->closed = true;
-    left.swap(parts->from_threads);
-  }
+  if (parts == nullptr) return;
+  inbox->close();
   parts->wake_up.disarm(*parts->ring);
   while (!parts->ring->idle()) parts->ring->poll(nanoseconds(-1));
-  for (Callback* callback : left) callback->unref();
   while (Ready* node = ready_first) {
     ready_first = node->next;
     detail::check(!node->has(Ready::is_task), "no task is left when a loop closes");
@@ -235,10 +223,13 @@ void Loop::close() noexcept {
     static_cast<Callback*>(node)->unref();
   }
   ready_end = &ready_first;
+  delete std::exchange(parts, nullptr);
+  states->orphan();
+  detail::frame_pool.trim();
 }
 
 void Loop::stop() noexcept { parts->stopping = true; }
-bool Loop::is_running() const noexcept { return parts->running; }
+bool Loop::is_running() const noexcept { return parts != nullptr && parts->running; }
 time_point Loop::time() const noexcept { return parts->now(); }
 
 Metrics Loop::metrics() const noexcept {

@@ -1,15 +1,16 @@
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <utility>
-#include <vector>
+
+#include <unistd.h>
 
 #include <coil/detail/ring.hpp>
 #include <coil/detail/timer_queue.hpp>
 #include <coil/loop.hpp>
+
+#include "inbox.hpp"
 
 namespace coil::detail {
 
@@ -52,11 +53,7 @@ struct LoopParts {
   TimerQueue timers;
 
   WakeUp wake_up;
-  std::mutex mutex;  // guards the next three
-  std::vector<Callback*> from_threads;
-  bool wake_up_signalled = false;
-  bool closed = false;
-
+  const pid_t thread = ::gettid();  // whose the ring is
   bool running = false;
   bool stopping = false;
   std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them

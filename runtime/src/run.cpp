@@ -1,5 +1,9 @@
 #include <coil/run.hpp>
 
+#include <deque>
+#include <memory>
+#include <mutex>
+
 #include <coil/detail/check.hpp>
 #include <coil/gather.hpp>
 
@@ -8,6 +12,21 @@
 #include "report.hpp"
 
 namespace coil {
+
+namespace {
+
+// Another thread may hold a reference to a loop, and call it when it is over: it is to be told so. So loops that are
+// closed, a hundred bytes each, are kept for a while.
+void retire(Loop* loop) {
+  constexpr std::size_t kept_max = 1000;
+  static std::mutex mutex;
+  static auto* kept = new std::deque<std::unique_ptr<Loop>>;  // reachable to the last: other threads may end after main
+  const std::lock_guard lock(mutex);
+  kept->emplace_back(loop);
+  if (kept->size() > kept_max) kept->pop_front();
+}
+
+}  // namespace
 
 Runner::Entered::Entered(const Runner& runner) noexcept {
   detail::check(detail::this_loop == nullptr, "one loop runs in a thread at a time");
@@ -18,6 +37,8 @@ Runner::Entered::~Entered() { detail::this_loop = nullptr; }
 void Runner::begin() {
   if (detail::this_loop != nullptr) detail::throw_logic_error("coil: run() cannot be called from a running event loop");
   loop();
+  if (loop_->parts->thread != ::gettid())
+    detail::throw_logic_error("coil: this Runner's loop was made in another thread; run it there");
 }
 
 Loop& Runner::loop() {
@@ -70,8 +91,7 @@ void Runner::close() noexcept {
     }
     loop_->close();
   }
-  delete loop_;
-  loop_ = nullptr;
+  retire(std::exchange(loop_, nullptr));
 }
 
 }  // namespace coil

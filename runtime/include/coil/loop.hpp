@@ -52,6 +52,7 @@ static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_
 
 namespace detail {
 class ErrorHandler;
+struct LoopAccess;
 }  // namespace detail
 
 /// A callback that was queued by `call_later` or `call_at`.
@@ -91,11 +92,13 @@ public:
   TimerHandle call_at(time_point when, F&& f) {
     return queue_at(when, make_callback(std::forward<F>(f)));
   }
-  /// Queues `f()` from any thread and wakes the loop.
+  /// Queues `f()` from any thread and wakes the loop. Those of one thread run in the order of its calls.
   /// Errors: `std::logic_error` once the loop is closed.
+  /// Lifetime: a reference to a loop that has ended is good for this, until a thousand others have ended.
   template <std::invocable F>
   void call_soon_threadsafe(F&& f) {
-    queue_threadsafe(new detail::ThreadsafeCallbackOf<std::decay_t<F>>(std::forward<F>(f)));
+    queue_threadsafe(new detail::ThreadsafeCallbackOf<std::decay_t<F>>(std::in_place, std::forward<F>(f)),
+                     "call_soon_threadsafe");
   }
 
   /// The loop's clock.
@@ -125,6 +128,7 @@ public:
 
 private:
   friend struct detail::LoopCore;
+  friend struct detail::LoopAccess;
   friend class Runner;
 
   template <class F>
@@ -133,7 +137,7 @@ private:
   }
   Handle queue(detail::Callback* callback);
   TimerHandle queue_at(time_point when, detail::Callback* callback);
-  void queue_threadsafe(detail::Callback* callback);
+  void queue_threadsafe(detail::ThreadsafeCallback* callback, const char* call);
   void set_handler(detail::ErrorHandler* handler) noexcept;
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
@@ -141,7 +145,7 @@ private:
   void check_thread() const;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
-  void take_threadsafe_callbacks() noexcept;
+  void take_inbox() noexcept;
   void fire_timers() noexcept;
   void run_ready() noexcept;
   void run_ready_timed(detail::Ready* first) noexcept;

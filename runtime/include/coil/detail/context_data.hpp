@@ -22,6 +22,8 @@ inline ContextData* retain(ContextData* context) noexcept {
   return context;
 }
 void release(ContextData* context) noexcept;
+/// A copy of its own, value by value, for another thread. Null for null.
+ContextData* clone(const ContextData* context);
 
 }  // namespace coil::detail
 

@@ -23,8 +23,9 @@ struct LoopCore {
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;
-  LoopParts* parts = nullptr;      // the rest, in the sources
+  LoopParts* parts = nullptr;      // the rest, in the sources; null once closed
   ContextData* context = nullptr;  // of the step or callback that runs
+  Inbox* inbox = nullptr;          // always there: other threads may post at any time
 
   void push_ready(Ready& node) noexcept {
     node.next = nullptr;
@@ -43,6 +44,12 @@ protected:
 };
 
 [[gnu::tls_model("initial-exec")]] inline thread_local constinit LoopCore* this_loop = nullptr;
+
+/// The context of a thread in which no loop runs, but a function of `to_thread`.
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit ContextData* thread_context = nullptr;
+
+/// The context of what runs in this thread now: of a step, a callback, or a function of `to_thread`.
+inline ContextData*& current_context() noexcept { return this_loop != nullptr ? this_loop->context : thread_context; }
 
 /// The running loop's core; `std::logic_error` outside a loop.
 inline LoopCore& running_loop() {
@@ -72,6 +79,8 @@ inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
 }
 
 inline LoopCore& FutureState::core() const noexcept { return *StatePool::core_of(*this); }
+
+inline void ThreadsafeCallback::arrive() noexcept { this_loop->push_ready(*this); }
 
 inline void TaskState::make_ready() noexcept {
   phase = Phase::ready;

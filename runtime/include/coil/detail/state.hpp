@@ -15,6 +15,7 @@
 #include <coil/clock.hpp>
 #include <coil/detail/context_data.hpp>
 #include <coil/detail/frame_pool.hpp>
+#include <coil/detail/posted.hpp>
 #include <coil/detail/suspension.hpp>
 
 namespace coil::detail {
@@ -213,12 +214,21 @@ private:
   };
 };
 
-/// Made in one thread and freed in another: not from a thread's pool.
-template <class F>
-struct ThreadsafeCallbackOf final : CallbackOf<F> {
-  using CallbackOf<F>::CallbackOf;
+/// Made in one thread, called and freed in another: not from a thread's pool.
+struct ThreadsafeCallback : Callback, Posted {
   static void* operator new(std::size_t size) { return ::operator new(size); }
   static void operator delete(void* memory) noexcept { ::operator delete(memory); }
+  inline void arrive() noexcept final;
+  void discard() noexcept final { unref(); }
+};
+
+template <class F>
+struct ThreadsafeCallbackOf final : ThreadsafeCallback {
+  template <class G>
+  explicit ThreadsafeCallbackOf(std::in_place_t, G&& f) : function(std::in_place, std::forward<G>(f)) {}
+  void call() override { (*function)(); }
+  void drop() noexcept override { function.reset(); }
+  std::optional<F> function;
 };
 
 /// Tasks and futures of one loop. Outlives the loop until the last handle is gone.

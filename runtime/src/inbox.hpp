@@ -1,0 +1,67 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include <coil/detail/posted.hpp>
+
+namespace coil::detail {
+
+class WakeUp;
+
+/// Where other threads leave what is to happen in a loop. Stays until the last one who may post is gone, which may be
+/// long after the loop.
+///
+/// However many post before the loop looks, it is woken once.
+/// Threads: any, except `take` and `close`.
+class Inbox {
+public:
+  /// Referred to by its maker.
+  explicit Inbox(WakeUp& wake_up) noexcept : wake_up_(&wake_up) {}
+  void ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void unref() noexcept;
+
+  /// False if the loop is closed: `item` stays the caller's.
+  [[nodiscard]] bool post(Posted& item) noexcept;
+  /// Wakes the loop without leaving anything.
+  void wake() noexcept;
+
+  /// Lets everything that was posted arrive, in order. Threads: the loop's.
+  void take() noexcept;
+  /// Discards what is left, and refuses what comes. Threads: the loop's.
+  void close() noexcept;
+
+private:
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
+  ~Inbox() = default;
+  Posted* take_all(bool for_ever) noexcept;
+  void signal() noexcept;
+
+  std::atomic<std::uint32_t> refs_{1};
+  std::mutex mutex_;  // guards the rest
+  WakeUp* wake_up_;   // null once closed
+  bool signalled_ = false;
+  Posted* first_ = nullptr;
+  Posted** end_ = &first_;
+};
+
+/// A counted reference to an inbox.
+class InboxRef {
+public:
+  InboxRef() noexcept = default;
+  explicit InboxRef(Inbox& inbox) noexcept : inbox_(&inbox) { inbox.ref(); }
+  InboxRef(const InboxRef& other) noexcept : inbox_(other.inbox_) {
+    if (inbox_ != nullptr) inbox_->ref();
+  }
+  InboxRef& operator=(const InboxRef&) = delete;
+  ~InboxRef() {
+    if (inbox_ != nullptr) inbox_->unref();
+  }
+  Inbox* get() const noexcept { return inbox_; }
+
+private:
+  Inbox* inbox_ = nullptr;
+};
+
+}  // namespace coil::detail
