@@ -67,6 +67,7 @@ ReadExactlyOperation::ReadExactlyOperation(int fd, std::span<std::byte> buffer, 
 void ReadExactlyOperation::start() noexcept {
   done_ = 0;
   if (reported_ != nullptr) *reported_ = 0;
+  if (!check_offset(offset_)) return;
   plan_transfer(buffer_.size(), Transfer::read);
   submit();
 }
@@ -84,8 +85,8 @@ bool ReadExactlyOperation::progress(std::int32_t result) noexcept {
   return done_ == buffer_.size();
 }
 
-void ReadExactlyOperation::await_resume() {
-  if (take_value() != 0 || done_ == buffer_.size()) return;
+std::size_t ReadExactlyOperation::await_resume() {
+  if (take_value() != 0 || done_ == buffer_.size()) return buffer_.size();
   throw IncompleteReadError(std::string(reinterpret_cast<const char*>(buffer_.data()), done_), buffer_.size());
 }
 
@@ -96,6 +97,7 @@ WriteAllOperation::WriteAllOperation(int fd, std::span<const std::byte> data, st
 void WriteAllOperation::start() noexcept {
   done_ = 0;
   if (reported_ != nullptr) *reported_ = 0;
+  if (!check_offset(offset_)) return;
   plan_transfer(data_.size(), Transfer::write);
   submit();
 }
@@ -112,6 +114,11 @@ bool WriteAllOperation::progress(std::int32_t result) noexcept {
   done_ += static_cast<std::size_t>(result);
   if (reported_ != nullptr) *reported_ = done_;
   return done_ == data_.size();
+}
+
+std::size_t WriteAllOperation::await_resume() {
+  take_value();
+  return data_.size();
 }
 
 // ---- Several buffers -------------------------------------------------------------------------------------

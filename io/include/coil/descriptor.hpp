@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/uio.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -63,7 +64,7 @@ public:
   ReadExactlyOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset, std::size_t* progress) noexcept;
   bool await_ready() const noexcept { return buffer_.empty(); }
   void start() noexcept;
-  void await_resume();
+  std::size_t await_resume();
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -80,7 +81,7 @@ public:
   WriteAllOperation(int fd, std::span<const std::byte> data, std::uint64_t offset, std::size_t* progress) noexcept;
   bool await_ready() const noexcept { return data_.empty(); }
   void start() noexcept;
-  void await_resume() { take_value(); }
+  std::size_t await_resume();
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -146,14 +147,19 @@ inline std::span<const std::byte> bytes_of(std::string_view text) noexcept {
   return {fd, detail::bytes_of(text), offset};
 }
 
-/// Reads until `buffer` is full.
+/// Reads until `buffer` is full, and gives its size.
 /// Errors: IncompleteReadError if the file ends before that.
 /// Cancellation: what has arrived stands in `buffer`; `*progress`, if given, says how much.
 [[nodiscard]] inline detail::ReadExactlyOperation read_exactly(int fd, std::span<std::byte> buffer,
                                                                std::size_t* progress = nullptr) noexcept {
   return {fd, buffer, detail::file_position, progress};
 }
-/// Writes all of `data`.
+template <std::integral Offset>  // so that a literal 0 is an offset and no pointer
+[[nodiscard]] detail::ReadExactlyOperation read_exactly(int fd, std::span<std::byte> buffer, Offset offset,
+                                                        std::size_t* progress = nullptr) noexcept {
+  return {fd, buffer, static_cast<std::uint64_t>(offset), progress};
+}
+/// Writes all of `data`, and gives its size.
 /// Cancellation: a part may be written; `*progress`, if given, says how much.
 [[nodiscard]] inline detail::WriteAllOperation write_all(int fd, std::span<const std::byte> data,
                                                          std::size_t* progress = nullptr) noexcept {
@@ -162,6 +168,16 @@ inline std::span<const std::byte> bytes_of(std::string_view text) noexcept {
 [[nodiscard]] inline detail::WriteAllOperation write_all(int fd, std::string_view text,
                                                          std::size_t* progress = nullptr) noexcept {
   return {fd, detail::bytes_of(text), detail::file_position, progress};
+}
+template <std::integral Offset>
+[[nodiscard]] detail::WriteAllOperation write_all(int fd, std::span<const std::byte> data, Offset offset,
+                                                  std::size_t* progress = nullptr) noexcept {
+  return {fd, data, static_cast<std::uint64_t>(offset), progress};
+}
+template <std::integral Offset>
+[[nodiscard]] detail::WriteAllOperation write_all(int fd, std::string_view text, Offset offset,
+                                                  std::size_t* progress = nullptr) noexcept {
+  return {fd, detail::bytes_of(text), static_cast<std::uint64_t>(offset), progress};
 }
 
 /// Reads into several buffers, one after the other, with one call. At most 1024 of them.
