@@ -55,7 +55,7 @@ bool CloseOperation::progress(std::int32_t result) noexcept {
   return true;
 }
 
-SyncOperation::SyncOperation(const char* call, int fd, bool data_only) noexcept
+SyncOperation::SyncOperation(const char* call, FdRef fd, bool data_only) noexcept
     : Operation(call, fd, never_would_block), data_only_(data_only) {
   self_finishing_ = true;
 }

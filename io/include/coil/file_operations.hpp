@@ -46,7 +46,7 @@ private:
 
 class SyncOperation final : public Operation<SyncOperation, FdOperation> {
 public:
-  SyncOperation(const char* call, int fd, bool data_only) noexcept;
+  SyncOperation(const char* call, FdRef fd, bool data_only) noexcept;
   int await_resume() { return static_cast<int>(take_value()); }
 
 private:
@@ -116,9 +116,9 @@ private:
 /// Cancellation: `fd` is still open.
 [[nodiscard]] inline detail::CloseOperation close(int fd) noexcept { return detail::CloseOperation(fd); }
 /// Waits until what was written to `fd` is on the disk.
-[[nodiscard]] inline detail::SyncOperation fsync(int fd) noexcept { return {"fsync", fd, false}; }
+[[nodiscard]] inline detail::SyncOperation fsync(FdRef fd) noexcept { return {"fsync", fd, false}; }
 /// The same without times and other metadata that reading does not need.
-[[nodiscard]] inline detail::SyncOperation fdatasync(int fd) noexcept { return {"fdatasync", fd, true}; }
+[[nodiscard]] inline detail::SyncOperation fdatasync(FdRef fd) noexcept { return {"fdatasync", fd, true}; }
 /// What is known of `path`, see statx(2). With AT_EMPTY_PATH and an empty path: of `dirfd` itself.
 [[nodiscard]] inline detail::StatOperation statx(int dirfd, std::string path, int flags, unsigned mask) {
   return {dirfd, std::move(path), flags, mask};
