@@ -27,7 +27,7 @@ std::uint64_t advance_offset(std::uint64_t offset, std::size_t done) noexcept {
 
 }  // namespace
 
-ReadOperation::ReadOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept
+ReadOperation::ReadOperation(FdRef fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept
     : Operation("read", fd, POLLIN), buffer_(buffer), offset_(offset) {}
 
 void ReadOperation::start() noexcept {
@@ -40,7 +40,7 @@ void ReadOperation::fill(io_uring_sqe& sqe) noexcept {
   io_uring_prep_read(&sqe, fd_, buffer_.data(), clamp(buffer_.size()), offset_);
 }
 
-WriteOperation::WriteOperation(int fd, std::span<const std::byte> data, std::uint64_t offset) noexcept
+WriteOperation::WriteOperation(FdRef fd, std::span<const std::byte> data, std::uint64_t offset) noexcept
     : Operation("write", fd, POLLOUT), data_(data), offset_(offset) {}
 
 void WriteOperation::start() noexcept {
@@ -60,13 +60,14 @@ bool WriteOperation::progress(std::int32_t result) noexcept {
 
 // ---- Until all is done -----------------------------------------------------------------------------------
 
-ReadExactlyOperation::ReadExactlyOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset,
+ReadExactlyOperation::ReadExactlyOperation(FdRef fd, std::span<std::byte> buffer, std::uint64_t offset,
                                            std::size_t* progress) noexcept
     : Operation("read", fd, POLLIN), buffer_(buffer), offset_(offset), reported_(progress) {}
 
 void ReadExactlyOperation::start() noexcept {
   done_ = 0;
   if (reported_ != nullptr) *reported_ = 0;
+  if (!check_offset(offset_)) return;
   plan_transfer(buffer_.size(), Transfer::read);
   submit();
 }
@@ -84,18 +85,19 @@ bool ReadExactlyOperation::progress(std::int32_t result) noexcept {
   return done_ == buffer_.size();
 }
 
-void ReadExactlyOperation::await_resume() {
-  if (take_value() != 0 || done_ == buffer_.size()) return;
+std::size_t ReadExactlyOperation::await_resume() {
+  if (take_value() != 0 || done_ == buffer_.size()) return buffer_.size();
   throw IncompleteReadError(std::string(reinterpret_cast<const char*>(buffer_.data()), done_), buffer_.size());
 }
 
-WriteAllOperation::WriteAllOperation(int fd, std::span<const std::byte> data, std::uint64_t offset,
+WriteAllOperation::WriteAllOperation(FdRef fd, std::span<const std::byte> data, std::uint64_t offset,
                                      std::size_t* progress) noexcept
     : Operation("write", fd, POLLOUT), data_(data), offset_(offset), reported_(progress) {}
 
 void WriteAllOperation::start() noexcept {
   done_ = 0;
   if (reported_ != nullptr) *reported_ = 0;
+  if (!check_offset(offset_)) return;
   plan_transfer(data_.size(), Transfer::write);
   submit();
 }
@@ -114,9 +116,14 @@ bool WriteAllOperation::progress(std::int32_t result) noexcept {
   return done_ == data_.size();
 }
 
+std::size_t WriteAllOperation::await_resume() {
+  take_value();
+  return data_.size();
+}
+
 // ---- Several buffers -------------------------------------------------------------------------------------
 
-VectorOperation::VectorOperation(Direction direction, int fd, std::span<const ::iovec> buffers,
+VectorOperation::VectorOperation(Direction direction, FdRef fd, std::span<const ::iovec> buffers,
                                  std::uint64_t offset) noexcept
     : Operation(direction == Direction::read ? "readv" : "writev", fd, direction == Direction::read ? POLLIN : POLLOUT),
       direction_(direction),

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include <coil/detail/loop_core.hpp>
 
@@ -19,6 +20,47 @@ constexpr std::size_t inline_transfer_max = std::size_t{1} << 20;
 constexpr unsigned memory_devices = 1;  // /dev/null and its like
 
 }  // namespace
+
+FdOperation::FdOperation(const FdOperation& other) noexcept
+    : RingOperation(other),
+      call_(other.call_),
+      fd_(other.fd_),
+      readiness_(other.readiness_),
+      in_background_(other.in_background_),
+      takes_turns_(other.takes_turns_),
+      held_(other.held_) {}
+
+// ---- From its beginning to its end -----------------------------------------------------------------------
+
+void FdOperation::submit() noexcept {
+  if (held_) {
+    if (held_->closing) return fail(EBADF);
+    entered_ = true;
+    if (!held_->enter(*this)) return;
+  }
+  RingOperation::submit();
+}
+
+void FdOperation::leave() noexcept {
+  if (std::exchange(entered_, false)) held_->leave(*this);
+}
+
+void FdOperation::wake(FutureState* source) noexcept {
+  leave();
+  RingOperation::wake(source);
+}
+
+Abort FdOperation::abort() noexcept {
+  const Abort found = RingOperation::abort();
+  if (found == Abort::gone) leave();
+  return found;
+}
+
+void FdOperation::stop_for_close() noexcept {
+  const bool waits = in_line_;
+  stop();
+  if (waits) wake(nullptr);
+}
 
 void FdOperation::prepare(io_uring_sqe& sqe) noexcept {
   if (polling_) {

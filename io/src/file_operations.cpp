@@ -55,7 +55,7 @@ bool CloseOperation::progress(std::int32_t result) noexcept {
   return true;
 }
 
-SyncOperation::SyncOperation(const char* call, int fd, bool data_only) noexcept
+SyncOperation::SyncOperation(const char* call, FdRef fd, bool data_only) noexcept
     : Operation(call, fd, never_would_block), data_only_(data_only) {
   self_finishing_ = true;
 }
@@ -86,10 +86,10 @@ void RenameOperation::fill(io_uring_sqe& sqe) noexcept {
   io_uring_prep_renameat(&sqe, fd_, path_.c_str(), to_dirfd_, to_.c_str(), flags_);
 }
 
-void RenameOperation::await_resume() {
+int RenameOperation::await_resume() {
   const std::int32_t result = take_result();
-  if (result < 0)
-    throw std::system_error(-result, std::system_category(), std::string(call_) + "(" + path_ + ", " + to_ + ")");
+  if (result >= 0) return result;
+  throw std::system_error(-result, std::system_category(), std::string(call_) + "(" + path_ + ", " + to_ + ")");
 }
 
 UnlinkOperation::UnlinkOperation(int dirfd, std::string path, int flags)

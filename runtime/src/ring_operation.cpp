@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <utility>
 
 #include <coil/detail/check.hpp>
 #include <coil/detail/loop_core.hpp>
@@ -17,7 +18,7 @@ bool RingOperation::is_interruption(std::int32_t result) noexcept {
 void RingOperation::submit() noexcept {
   if (task_ != nullptr && task_->has(Ready::must_cancel)) return;  // `settle` follows, and finds us nowhere
   result_ = 0;
-  cancel_requested_ = cancelled_ = false;
+  cancel_requested_ = cancelled_ = stopped_ = false;
   parts_of(*this_loop).ring->submit(*this);
 }
 
@@ -43,25 +44,36 @@ bool RingOperation::advance(std::int32_t result) noexcept {
 }
 
 std::int32_t RingOperation::take_result() {
-  if (cancelled_) [[unlikely]]
+  if (cancelled_ && !stopped_) [[unlikely]]
     task_->throw_cancelled();
   // A request that came while the result was on its way waits for the next suspension.
   if (task_ != nullptr && task_->has(Ready::must_cancel)) [[unlikely]]
     task_->set(Ready::late_cancel);
-  return result_;
+  return cancelled_ ? -ECANCELED : result_;
 }
 
 Abort RingOperation::abort() noexcept {
+  stopped_ = false;
   if (place_ == Place::nowhere) {
     cancelled_ = true;
     return Abort::gone;
   }
   task_->set(Ready::must_cancel | Ready::late_cancel);  // if the operation succeeds all the same, the next wait throws
-  if (!cancel_requested_) {
-    cancel_requested_ = true;
-    parts_of(*this_loop).ring->cancel(*this);
-  }
+  request_cancel();
   return Abort::answer_coming;
+}
+
+void RingOperation::stop() noexcept {
+  if (!cancel_requested_) stopped_ = true;
+  if (place_ == Place::nowhere)
+    cancelled_ = true;
+  else
+    request_cancel();
+}
+
+void RingOperation::request_cancel() noexcept {
+  if (std::exchange(cancel_requested_, true)) return;
+  parts_of(*this_loop).ring->cancel(*this);
 }
 
 bool runs_on_virtual_clock() noexcept { return parts_of(*this_loop).is_virtual; }

@@ -128,7 +128,9 @@ void throw_at(TaskState& task) noexcept {
 
 bool TaskState::cancel(std::string_view why) noexcept {
   if (done() || has(returned)) return false;
-  if (request_cancel(*this, why)) abort_wait(*this);
+  if (!request_cancel(*this, why)) return true;
+  const LoopScope scope(core());
+  abort_wait(*this);
   return true;
 }
 

@@ -152,6 +152,75 @@ IO_TEST("read_exactly: from a file goes on at its position") {
   CHECK(tail == "cdefg");
 }
 
+// A literal 0 was taken for the pointer to the progress: a null one.
+IO_TEST("read_exactly and write_all: at an offset, also one that is a literal 0, the file position stays") {
+  const coil_test::TemporaryDirectory folder;
+  const Fd file = folder.open("file", "abcdefgh");
+  const GuardedBuffer buffer(3);
+  std::size_t progress = 77;
+  co_await coil::read_exactly(file, buffer.bytes(), 0);
+  CHECK(buffer.text() == "abc");
+  co_await coil::read_exactly(file, buffer.bytes(), 0, &progress);
+  CHECK(buffer.text() == "abc");
+  CHECK(progress == 3);
+  const off_t offset = 4;
+  co_await coil::read_exactly(file, buffer.bytes(), offset);
+  CHECK(buffer.text() == "efg");
+  co_await coil::write_all(file, "01", 0);
+  co_await coil::write_all(file, std::string_view("67"), offset + 2, &progress);
+  CHECK(progress == 2);
+  co_await coil::write_all(file, std::span<const std::byte>(buffer.bytes()), std::uint64_t{8});
+  CHECK(::lseek(file, 0, SEEK_CUR) == 0);
+  CHECK(coil_test::take_all(file) == "01cdef67efg");
+}
+
+IO_TEST("read_exactly and write_all: at an offset, progress may still be given alone") {
+  const Ends pipe = coil_test::make_pipe();
+  const GuardedBuffer buffer(3);
+  std::size_t progress = 77;
+  co_await coil::write_all(pipe.in, "abc", &progress);
+  CHECK(progress == 3);
+  progress = 77;
+  co_await coil::read_exactly(pipe.out, buffer.bytes(), &progress);
+  CHECK(progress == 3);
+  co_await coil::write_all(pipe.in, "abc", nullptr);
+  co_await coil::read_exactly(pipe.out, buffer.bytes(), nullptr);
+}
+
+IO_TEST("read_exactly and write_all: at an offset on what cannot seek is ESPIPE, and nothing is done") {
+  const Ends pipe = coil_test::make_pipe();
+  const GuardedBuffer buffer(3);
+  put(pipe.in, "abc");
+  CHECK_AWAIT_FAILS_WITH(coil::read_exactly(pipe.out, buffer.bytes(), 0),
+                         "read(fd " + std::to_string(pipe.out) + "): Illegal seek");
+  CHECK_AWAIT_FAILS_WITH(coil::write_all(pipe.in, "def", 0), "write(fd " + std::to_string(pipe.in) + "): Illegal seek");
+  CHECK(coil_test::take_all(pipe.out) == "abc");
+}
+
+IO_TEST("read_exactly: an offset near the end is IncompleteReadError with what is left") {
+  const coil_test::TemporaryDirectory folder;
+  const Fd file = folder.open("file", "abcdefgh");
+  const GuardedBuffer buffer(5);
+  std::string partial;
+  try {
+    co_await coil::read_exactly(file, buffer.bytes(), 6);
+  } catch (const coil::IncompleteReadError& error) {
+    partial = error.partial();
+  }
+  CHECK(partial == "gh");
+}
+
+IO_TEST("read_exactly and write_all: give the size") {
+  const Ends pipe = coil_test::make_pipe();
+  const GuardedBuffer buffer(3);
+  const std::size_t written = co_await coil::write_all(pipe.in, "abc");
+  const std::size_t read = co_await coil::read_exactly(pipe.out, buffer.bytes());
+  const std::size_t none = co_await coil::write_all(pipe.in, "");
+  CHECK(written == 3);
+  CHECK(read == 3);
+  CHECK(none == 0);
+}
+
 IO_TEST("read_exactly: progress says how much arrived before the end, an error and a cancellation") {
   Ends pair = coil_test::make_socket_pair();
   const GuardedBuffer buffer(10);

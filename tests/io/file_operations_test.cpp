@@ -183,6 +183,18 @@ IO_TEST("close: a number that is used again belongs to its new owner") {
   }
 }
 
+IO_TEST("close, fsync, fdatasync, mkdirat, renameat, unlinkat: give 0, as the system calls do") {
+  const coil_test::TemporaryDirectory folder;
+  Fd file = folder.open("file", "text");
+  const int synced = co_await coil::fsync(file);
+  const int data_synced = co_await coil::fdatasync(file);
+  const int closed = co_await coil::close(file.release());
+  const int made = co_await coil::mkdirat(AT_FDCWD, folder / "made", 0700);
+  const int renamed = co_await coil::renameat(AT_FDCWD, folder / "made", AT_FDCWD, folder / "renamed");
+  const int removed = co_await coil::unlinkat(AT_FDCWD, folder / "renamed", AT_REMOVEDIR);
+  CHECK(synced + data_synced + closed + made + renamed + removed == 0);
+}
+
 // ---- fsync, statx ----------------------------------------------------------------------------------------
 
 IO_TEST("fsync and fdatasync: succeed on a file and a directory") {

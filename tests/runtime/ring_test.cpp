@@ -217,6 +217,23 @@ TEST_CASE("end: operations go on from one run of a Runner to the next") {
   CHECK(runner.run(second) == "in between");
 }
 
+// Cancelling looked for the running loop, and there was none.
+TEST_CASE("end: a task may be cancelled between two runs of a Runner, whatever it waits for") {
+  coil_test::LeakCheck leaks;
+  const Ends pipe = coil_test::make_pipe();
+  std::vector<coil::TaskRef> tasks;
+  coil::Runner runner;
+  runner.run([&]() -> coil::Coro<void> {
+    tasks.push_back(coil::create_task(read_text(pipe.out)));
+    tasks.push_back(coil::create_task(coil::sleep(coil_test::ages)));
+    tasks.push_back(coil::create_task(coil::gather(read_text(pipe.out), coil_test::value_after(coil_test::ages, 1))));
+    co_await settle();
+  });
+  for (const coil::TaskRef& task : tasks) CHECK(task.cancel());
+  runner.run(settle());
+  for (const coil::TaskRef& task : tasks) CHECK(task.cancelled());
+}
+
 TEST_CASE("end: a thousand rings one after the other leave no descriptor") {
   coil_test::LeakCheck leaks;
   const Ends pipe = coil_test::make_pipe();

@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/uio.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -31,7 +32,7 @@ namespace detail {
 /// One read(2) or pread(2).
 class ReadOperation final : public Operation<ReadOperation, FdOperation> {
 public:
-  ReadOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept;
+  ReadOperation(FdRef fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept;
   bool await_ready() const noexcept { return buffer_.empty(); }
   void start() noexcept;
   std::size_t await_resume() { return take_value(); }
@@ -45,7 +46,7 @@ private:
 /// One write(2) or pwrite(2).
 class WriteOperation final : public Operation<WriteOperation, FdOperation> {
 public:
-  WriteOperation(int fd, std::span<const std::byte> data, std::uint64_t offset) noexcept;
+  WriteOperation(FdRef fd, std::span<const std::byte> data, std::uint64_t offset) noexcept;
   bool await_ready() const noexcept { return data_.empty(); }
   void start() noexcept;
   std::size_t await_resume() { return take_value(); }
@@ -60,10 +61,10 @@ private:
 /// Reads until the buffer is full or the file ends.
 class ReadExactlyOperation final : public Operation<ReadExactlyOperation, FdOperation> {
 public:
-  ReadExactlyOperation(int fd, std::span<std::byte> buffer, std::uint64_t offset, std::size_t* progress) noexcept;
+  ReadExactlyOperation(FdRef fd, std::span<std::byte> buffer, std::uint64_t offset, std::size_t* progress) noexcept;
   bool await_ready() const noexcept { return buffer_.empty(); }
   void start() noexcept;
-  void await_resume();
+  std::size_t await_resume();
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -77,10 +78,10 @@ private:
 /// Writes until everything is written.
 class WriteAllOperation final : public Operation<WriteAllOperation, FdOperation> {
 public:
-  WriteAllOperation(int fd, std::span<const std::byte> data, std::uint64_t offset, std::size_t* progress) noexcept;
+  WriteAllOperation(FdRef fd, std::span<const std::byte> data, std::uint64_t offset, std::size_t* progress) noexcept;
   bool await_ready() const noexcept { return data_.empty(); }
   void start() noexcept;
-  void await_resume() { take_value(); }
+  std::size_t await_resume();
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -95,7 +96,7 @@ private:
 class VectorOperation final : public Operation<VectorOperation, FdOperation> {
 public:
   enum class Direction : unsigned char { read, write };
-  VectorOperation(Direction direction, int fd, std::span<const ::iovec> buffers, std::uint64_t offset) noexcept;
+  VectorOperation(Direction direction, FdRef fd, std::span<const ::iovec> buffers, std::uint64_t offset) noexcept;
   bool await_ready() const noexcept;
   void start() noexcept;
   std::size_t await_resume() { return take_value(); }
@@ -122,56 +123,71 @@ inline std::span<const std::byte> bytes_of(std::string_view text) noexcept {
 // One that is not blocking is waited for all the same. Zero bytes return 0 at once.
 
 /// Reads up to `buffer.size()` bytes, as soon as there are any, from the file position. 0 is end of file.
-[[nodiscard]] inline detail::ReadOperation read(int fd, std::span<std::byte> buffer) noexcept {
+[[nodiscard]] inline detail::ReadOperation read(FdRef fd, std::span<std::byte> buffer) noexcept {
   return {fd, buffer, detail::file_position};
 }
 /// The same from `offset`; the file position stays. On what cannot seek: ESPIPE.
-[[nodiscard]] inline detail::ReadOperation read(int fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept {
+[[nodiscard]] inline detail::ReadOperation read(FdRef fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept {
   return {fd, buffer, offset};
 }
 
 /// Writes up to `data.size()` bytes at the file position. To a pipe without a reader: EPIPE.
-[[nodiscard]] inline detail::WriteOperation write(int fd, std::span<const std::byte> data) noexcept {
+[[nodiscard]] inline detail::WriteOperation write(FdRef fd, std::span<const std::byte> data) noexcept {
   return {fd, data, detail::file_position};
 }
-[[nodiscard]] inline detail::WriteOperation write(int fd, std::string_view text) noexcept {
+[[nodiscard]] inline detail::WriteOperation write(FdRef fd, std::string_view text) noexcept {
   return {fd, detail::bytes_of(text), detail::file_position};
 }
 /// The same at `offset`; the file position stays.
-[[nodiscard]] inline detail::WriteOperation write(int fd, std::span<const std::byte> data,
+[[nodiscard]] inline detail::WriteOperation write(FdRef fd, std::span<const std::byte> data,
                                                   std::uint64_t offset) noexcept {
   return {fd, data, offset};
 }
-[[nodiscard]] inline detail::WriteOperation write(int fd, std::string_view text, std::uint64_t offset) noexcept {
+[[nodiscard]] inline detail::WriteOperation write(FdRef fd, std::string_view text, std::uint64_t offset) noexcept {
   return {fd, detail::bytes_of(text), offset};
 }
 
-/// Reads until `buffer` is full.
+/// Reads until `buffer` is full, and gives its size.
 /// Errors: IncompleteReadError if the file ends before that.
 /// Cancellation: what has arrived stands in `buffer`; `*progress`, if given, says how much.
-[[nodiscard]] inline detail::ReadExactlyOperation read_exactly(int fd, std::span<std::byte> buffer,
+[[nodiscard]] inline detail::ReadExactlyOperation read_exactly(FdRef fd, std::span<std::byte> buffer,
                                                                std::size_t* progress = nullptr) noexcept {
   return {fd, buffer, detail::file_position, progress};
 }
-/// Writes all of `data`.
+template <std::integral Offset>  // so that a literal 0 is an offset and no pointer
+[[nodiscard]] detail::ReadExactlyOperation read_exactly(FdRef fd, std::span<std::byte> buffer, Offset offset,
+                                                        std::size_t* progress = nullptr) noexcept {
+  return {fd, buffer, static_cast<std::uint64_t>(offset), progress};
+}
+/// Writes all of `data`, and gives its size.
 /// Cancellation: a part may be written; `*progress`, if given, says how much.
-[[nodiscard]] inline detail::WriteAllOperation write_all(int fd, std::span<const std::byte> data,
+[[nodiscard]] inline detail::WriteAllOperation write_all(FdRef fd, std::span<const std::byte> data,
                                                          std::size_t* progress = nullptr) noexcept {
   return {fd, data, detail::file_position, progress};
 }
-[[nodiscard]] inline detail::WriteAllOperation write_all(int fd, std::string_view text,
+[[nodiscard]] inline detail::WriteAllOperation write_all(FdRef fd, std::string_view text,
                                                          std::size_t* progress = nullptr) noexcept {
   return {fd, detail::bytes_of(text), detail::file_position, progress};
+}
+template <std::integral Offset>
+[[nodiscard]] detail::WriteAllOperation write_all(FdRef fd, std::span<const std::byte> data, Offset offset,
+                                                  std::size_t* progress = nullptr) noexcept {
+  return {fd, data, static_cast<std::uint64_t>(offset), progress};
+}
+template <std::integral Offset>
+[[nodiscard]] detail::WriteAllOperation write_all(FdRef fd, std::string_view text, Offset offset,
+                                                  std::size_t* progress = nullptr) noexcept {
+  return {fd, detail::bytes_of(text), static_cast<std::uint64_t>(offset), progress};
 }
 
 /// Reads into several buffers, one after the other, with one call. At most 1024 of them.
 /// Lifetime: `buffers` itself outlives the `co_await`, too.
-[[nodiscard]] inline detail::VectorOperation readv(int fd, std::span<const ::iovec> buffers,
+[[nodiscard]] inline detail::VectorOperation readv(FdRef fd, std::span<const ::iovec> buffers,
                                                    std::uint64_t offset = detail::file_position) noexcept {
   return {detail::VectorOperation::Direction::read, fd, buffers, offset};
 }
 /// Writes several buffers, one after the other, with one call. At most 1024 of them.
-[[nodiscard]] inline detail::VectorOperation writev(int fd, std::span<const ::iovec> buffers,
+[[nodiscard]] inline detail::VectorOperation writev(FdRef fd, std::span<const ::iovec> buffers,
                                                     std::uint64_t offset = detail::file_position) noexcept {
   return {detail::VectorOperation::Direction::write, fd, buffers, offset};
 }

@@ -37,7 +37,7 @@ private:
 class CloseOperation final : public Operation<CloseOperation, FdOperation> {
 public:
   explicit CloseOperation(int fd) noexcept;
-  void await_resume() { take_value(); }
+  int await_resume() { return static_cast<int>(take_value()); }
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -46,8 +46,8 @@ private:
 
 class SyncOperation final : public Operation<SyncOperation, FdOperation> {
 public:
-  SyncOperation(const char* call, int fd, bool data_only) noexcept;
-  void await_resume() { take_value(); }
+  SyncOperation(const char* call, FdRef fd, bool data_only) noexcept;
+  int await_resume() { return static_cast<int>(take_value()); }
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -69,7 +69,7 @@ private:
 class RenameOperation final : public Operation<RenameOperation, PathOperation> {
 public:
   RenameOperation(int from_dirfd, std::string from, int to_dirfd, std::string to, unsigned flags);
-  void await_resume();
+  int await_resume();
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -81,7 +81,7 @@ private:
 class UnlinkOperation final : public Operation<UnlinkOperation, PathOperation> {
 public:
   UnlinkOperation(int dirfd, std::string path, int flags);
-  void await_resume() { take_value(); }
+  int await_resume() { return static_cast<int>(take_value()); }
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -91,7 +91,7 @@ private:
 class MakeDirectoryOperation final : public Operation<MakeDirectoryOperation, PathOperation> {
 public:
   MakeDirectoryOperation(int dirfd, std::string path, ::mode_t mode);
-  void await_resume() { take_value(); }
+  int await_resume() { return static_cast<int>(take_value()); }
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
@@ -101,6 +101,7 @@ private:
 }  // namespace detail
 
 // For all of these:
+// What the system call returns is given: 0, where there is nothing else.
 // Errors: `std::system_error` with the system call's errno; its text names the call and the path or descriptor.
 //   `std::invalid_argument` at the call for a path with a NUL byte in it.
 // Cancellation: it did nothing, or its result is returned and the next wait throws.
@@ -115,9 +116,9 @@ private:
 /// Cancellation: `fd` is still open.
 [[nodiscard]] inline detail::CloseOperation close(int fd) noexcept { return detail::CloseOperation(fd); }
 /// Waits until what was written to `fd` is on the disk.
-[[nodiscard]] inline detail::SyncOperation fsync(int fd) noexcept { return {"fsync", fd, false}; }
+[[nodiscard]] inline detail::SyncOperation fsync(FdRef fd) noexcept { return {"fsync", fd, false}; }
 /// The same without times and other metadata that reading does not need.
-[[nodiscard]] inline detail::SyncOperation fdatasync(int fd) noexcept { return {"fdatasync", fd, true}; }
+[[nodiscard]] inline detail::SyncOperation fdatasync(FdRef fd) noexcept { return {"fdatasync", fd, true}; }
 /// What is known of `path`, see statx(2). With AT_EMPTY_PATH and an empty path: of `dirfd` itself.
 [[nodiscard]] inline detail::StatOperation statx(int dirfd, std::string path, int flags, unsigned mask) {
   return {dirfd, std::move(path), flags, mask};

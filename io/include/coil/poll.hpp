@@ -8,7 +8,7 @@ namespace detail {
 /// One poll(2) of one descriptor.
 class PollOperation : public Operation<PollOperation, FdOperation> {
 public:
-  PollOperation(int fd, short events) noexcept;
+  PollOperation(FdRef fd, short events) noexcept;
   int await_resume() { return static_cast<int>(take_value()); }
 
 private:
@@ -31,10 +31,10 @@ public:
 /// Waits for `events` of poll(2) (POLLIN, POLLOUT, …) and gives those that came, with POLLERR and POLLHUP.
 /// Regular files are always ready. POLLPRI that comes later is only seen together with POLLIN (Linux 6.18): ask for
 /// both. The way in for any C library that has a descriptor.
-[[nodiscard]] detail::PollOperation poll(int fd, short events) noexcept;
+[[nodiscard]] detail::PollOperation poll(FdRef fd, short events) noexcept;
 /// Waits until reading `fd` would not wait.
-[[nodiscard]] detail::ReadinessOperation readable(int fd) noexcept;
+[[nodiscard]] detail::ReadinessOperation readable(FdRef fd) noexcept;
 /// Waits until writing to `fd` would not wait.
-[[nodiscard]] detail::ReadinessOperation writable(int fd) noexcept;
+[[nodiscard]] detail::ReadinessOperation writable(FdRef fd) noexcept;
 
 }  // namespace coil

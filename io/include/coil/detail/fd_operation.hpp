@@ -5,24 +5,34 @@
 
 #include <coil/detail/operation.hpp>
 #include <coil/detail/ring.hpp>
+#include <coil/fd.hpp>
 
 namespace coil::detail {
 
 /// The offset that stands for the file position.
 inline constexpr std::uint64_t file_position = UINT64_MAX;
 
-/// Base of the operations on a descriptor: waits for readiness where one that is not blocking answers EAGAIN,
-/// and turns an error into a `std::system_error` that names the call.
+/// Base of the operations on a descriptor: keeps one that is owned open, waits for readiness where one that is not
+/// blocking answers EAGAIN, and turns an error into a `std::system_error` that names the call.
 class FdOperation : public RingOperation {
 public:
-  FdOperation(const char* call, int fd, short readiness) noexcept : call_(call), fd_(fd), readiness_(readiness) {}
+  FdOperation(const char* call, FdRef fd, short readiness) noexcept
+      : call_(call), fd_(fd.number()), readiness_(readiness), held_(fd.state()) {}
 
   bool await_ready() const noexcept { return false; }
   void start() noexcept { submit(); }
-  void prepare(io_uring_sqe& sqe) noexcept final;
+  void prepare(io_uring_sqe& sqe) noexcept override;
+  void wake(FutureState* source) noexcept override;
 
 protected:
+  FdOperation(const FdOperation& other) noexcept;
   ~FdOperation() = default;
+
+  /// Begins the operation, unless the descriptor is being closed: EBADF.
+  void submit() noexcept;
+  Abort abort() noexcept override;
+  /// The descriptor is being closed: ends soon, or now.
+  virtual void stop_for_close() noexcept;
 
   /// Fills in the submission.
   virtual void fill(io_uring_sqe& sqe) noexcept = 0;
@@ -51,13 +61,24 @@ protected:
   std::int64_t position_ = -1;  // where a write at the file position of a regular file begins
 
 private:
+  friend struct FdState;
   bool advance(std::int32_t result) noexcept final;
+  void start_turn() noexcept { RingOperation::submit(); }
+  void leave() noexcept;
 
   short readiness_;  // what poll(2) is asked for on EAGAIN
   bool polling_ = false;
+  bool entered_ = false;  // it is in the list of what is under way
+  bool in_line_ = false;  // it waits for its turn
 
 protected:
   bool in_background_ = false;  // IOSQE_ASYNC
+  bool takes_turns_ = false;    // with others of its descriptor that do
+  FdHold held_;                 // of one that is owned
+
+private:
+  FdOperation* before_ = nullptr;  // of those under way
+  FdOperation* after_ = nullptr;
 };
 
 }  // namespace coil::detail

@@ -59,6 +59,18 @@ inline LoopCore& running_loop() {
   return *core;
 }
 
+/// Makes a loop the running one for a while: to give up waits between two runs of a Runner.
+class LoopScope {
+public:
+  explicit LoopScope(LoopCore& core) noexcept : outer_(this_loop) { this_loop = &core; }
+  LoopScope(const LoopScope&) = delete;
+  LoopScope& operator=(const LoopScope&) = delete;
+  ~LoopScope() { this_loop = outer_; }
+
+private:
+  LoopCore* outer_;
+};
+
 /// What `transfer` counts, and what it leaves for the step to resume.
 struct Transfers {
   unsigned count;

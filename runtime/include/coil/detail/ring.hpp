@@ -101,6 +101,10 @@ protected:
 
   /// Begins the operation. A task that was asked to cancel before submits nothing.
   void submit() noexcept;
+  /// Asks the kernel to stop it, on behalf of what it works on and not of its task: `take_result` then gives
+  /// -ECANCELED, or the result if it has one all the same.
+  void stop() noexcept;
+  Abort abort() noexcept override;
   /// In `await_resume`: the result, or throws CancelledError.
   std::int32_t take_result();
 
@@ -115,7 +119,9 @@ protected:
 private:
   friend class UringRing;
   enum class Place : std::uint8_t { nowhere, backlog, kernel, kernel_and_cancel_backlog };
-  Abort abort() noexcept override;
+  void request_cancel() noexcept;
+
+  bool stopped_ = false;  // what asked for the cancellation was not the task
 
   Place place_ = Place::nowhere;
   std::uint32_t tag_ = 0;  // of the ring: where it checks completions against live operations

@@ -1,0 +1,108 @@
+#include <coil/fd.hpp>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+#include <system_error>
+
+#include <coil/detail/check.hpp>
+#include <coil/detail/fd_operation.hpp>
+#include <coil/detail/loop_core.hpp>
+#include <coil/error.hpp>
+
+namespace coil {
+
+namespace detail {
+
+void FdState::close() noexcept {
+  if (closing) return;
+  closing = true;
+  if (operations == nullptr) return finish();
+  const LoopScope scope(*loop);
+  for (FdOperation *operation = operations, *next = nullptr; operation != nullptr; operation = next) {
+    next = operation->after_;
+    operation->stop_for_close();  // may be over with that
+  }
+}
+
+int FdState::release() noexcept {
+  check(operations == nullptr, "a descriptor is given away with nothing under way");
+  closing = true;
+  return std::exchange(number, -1);
+}
+
+bool FdState::enter(FdOperation& operation) noexcept {
+  check(!closing, "no operation begins on what is being closed");
+  loop = this_loop;
+  operation.after_ = operations;
+  if (operations != nullptr) operations->before_ = &operation;
+  operations = &operation;
+  if (!operation.takes_turns_) return true;
+  if (writer != nullptr) {
+    line.push_back(operation);
+    operation.in_line_ = true;
+    return false;
+  }
+  writer = &operation;
+  return true;
+}
+
+void FdState::leave(FdOperation& operation) noexcept {
+  if (operation.after_ != nullptr) operation.after_->before_ = operation.before_;
+  (operation.before_ == nullptr ? operations : operation.before_->after_) = operation.after_;
+  operation.before_ = operation.after_ = nullptr;
+  if (std::exchange(operation.in_line_, false)) line.remove(operation);
+  if (writer == &operation) {
+    writer = closing ? nullptr : static_cast<FdOperation*>(line.pop_front());
+    if (writer != nullptr) writer->start_turn();
+  }
+  if (closing && operations == nullptr) finish();
+}
+
+void FdState::finish() noexcept {
+  if (number < 0) return;
+  // Not tried again after EINTR: it is closed, and the number may be another's by then.
+  if (::close(std::exchange(number, -1)) != 0 && errno != EINTR) error = errno;
+  while (Suspension* closer = closers.pop_front()) closer->wake(nullptr);
+}
+
+}  // namespace detail
+
+Fd::Fd(int number) {
+  if (number < 0) return;
+  try {
+    state_ = detail::FdHold(new detail::FdState(number));
+  } catch (...) {
+    ::close(number);
+    throw;
+  }
+}
+
+int Fd::release() {
+  if (!state_) return -1;
+  if (state_->operations != nullptr)
+    detail::throw_logic_error("coil: Fd::release() while operations on it are under way");
+  const int number = state_->release();
+  state_ = {};
+  return number;
+}
+
+bool Fd::CloseOperation::await_ready() noexcept {
+  state_ = fd_->state_;
+  if (!state_) return true;
+  state_->close();
+  return state_->number < 0;
+}
+
+void Fd::CloseOperation::await_resume() {
+  throw_if_cancelled();
+  if (state_ && state_->error != 0) throw std::system_error(state_->error, std::system_category(), "close");
+}
+
+detail::Abort Fd::CloseOperation::abort() noexcept {
+  state_->closers.remove(*this);
+  return detail::Abort::gone;
+}
+
+}  // namespace coil
