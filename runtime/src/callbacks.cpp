@@ -121,7 +121,7 @@ void Loop::queue_threadsafe(detail::Callback* callback) {
   bool signal = false;
   {
     const std::lock_guard lock(parts->mutex);
-    callback->prepare(nullptr);
+    callback->prepare(detail::current_context());
     if (parts->closed) {
       callback->unref();
       detail::throw_logic_error("coil: call_soon_threadsafe() on a loop that is closed");

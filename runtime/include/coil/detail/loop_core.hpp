@@ -23,8 +23,8 @@ struct LoopCore {
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;
-  LoopParts* parts = nullptr;      // the rest, in the sources
-  ContextData* context = nullptr;  // of the step or callback that runs
+  LoopParts* parts = nullptr;  // the rest, in the sources
+  Context* context = nullptr;  // of the step or callback that runs; null: nothing is set yet
 
   void push_ready(Ready& node) noexcept {
     node.next = nullptr;
@@ -50,6 +50,13 @@ inline LoopCore& running_loop() {
   if (core == nullptr) [[unlikely]]
     throw_no_running_loop();
   return *core;
+}
+
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit Context* context_outside_loops = nullptr;
+
+/// The context that runs; null if nothing was ever set in it.
+inline Context*& current_context() noexcept {
+  return this_loop != nullptr ? this_loop->context : context_outside_loops;
 }
 
 /// What `transfer` counts, and what it leaves for the step to resume.
