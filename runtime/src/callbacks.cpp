@@ -119,13 +119,10 @@ TimerHandle Loop::queue_at(time_point when, detail::Callback* callback) {
 }
 
 void Loop::queue_threadsafe(detail::ThreadsafeCallback* callback, const char* call) {
-  callback->prepare(nullptr);
-  try {
-    callback->context = detail::this_loop == this ? detail::retain(context) : detail::clone(detail::current_context());
-    if (!inbox->post(*callback)) throw std::logic_error("coil: " + std::string(call) + "() on a loop that is closed");
-  } catch (...) {
+  callback->prepare(detail::current_context());
+  if (!inbox->post(*callback)) {
     callback->unref();
-    throw;
+    throw std::logic_error("coil: " + std::string(call) + "() on a loop that is closed");
   }
 }
 

@@ -180,14 +180,13 @@ void Loop::shuffle(Ready*& first) noexcept {
 void Loop::run_callback(Callback& callback) noexcept {
   if (callback.phase == detail::Phase::ready) {
     callback.phase = detail::Phase::running;
-    context = callback.context;
-    detail::retain(context);
+    context = &callback.context;
     try {
       callback.call();
     } catch (...) {
       detail::report_callback_failed(*this, std::current_exception());
     }
-    detail::release(std::exchange(context, nullptr));
+    context = nullptr;
     if (callback.phase == detail::Phase::running) callback.phase = detail::Phase::value;
   }
   callback.unref();

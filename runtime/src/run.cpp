@@ -43,15 +43,47 @@ void Runner::begin() {
 
 Loop& Runner::loop() {
   if (closed_) detail::throw_logic_error("coil: this Runner is closed");
-  if (loop_ == nullptr) loop_ = new Loop(options_);
+  if (loop_ == nullptr) {
+    loop_ = new Loop(options_);
+    context_ = copy_context();
+  }
   return *loop_;
 }
+
+namespace {
+
+/// Lets a task run in a context itself, not in a copy.
+class LentContext {
+public:
+  LentContext(Context& context, detail::TaskState& task) : context_(context), task_(task) {
+    if (context.empty()) return;
+    task.extras().context = std::move(context);
+    task.set(detail::Ready::has_context);
+  }
+  LentContext(const LentContext&) = delete;
+  LentContext& operator=(const LentContext&) = delete;
+  ~LentContext() {
+    detail::Extras* more = task_.extras_if_any();
+    if (more == nullptr) return;
+    if (task_.done())
+      context_ = std::move(more->context);
+    else
+      context_ = more->context;
+  }
+
+private:
+  Context& context_;
+  detail::TaskState& task_;
+};
+
+}  // namespace
 
 void Runner::run_task(const TaskRef& main) {
   const detail::ThreadSettings settings;
   detail::LoopParts& parts = *loop_->parts;
   detail::TaskState& state = *detail::HandleAccess::state(main);
   {
+    const LentContext lent(context_, state);
     const detail::InterruptScope interrupts(parts, state);
     const Entered entered(*this);
     loop_->run_until_done(state);

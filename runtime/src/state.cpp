@@ -61,8 +61,8 @@ std::exception_ptr FutureState::take_exception() noexcept {
   return std::make_exception_ptr(CancelledError(more == nullptr ? std::string() : more->message));
 }
 
-void FutureState::set_context(ContextData* context) {
-  release(std::exchange(extras().context, retain(context)));
+void FutureState::set_context(const Context& context) {
+  extras().context = context;
   set(has_context);
 }
 
@@ -90,10 +90,7 @@ void FutureState::dispose() noexcept {
     error.~exception_ptr();
   else if (destroy_value != nullptr)
     destroy_value(*this);
-  if (Extras* more = extras_if_any()) {
-    release(more->context);
-    delete more;
-  }
+  delete extras_if_any();
   StatePool::of(*this).release(*this);
 }
 
@@ -278,7 +275,7 @@ void DoneCallback::drop() noexcept {
 
 Handle add_done_callback(FutureState& state, DoneCallback* callback) {
   const Handle handle(callback);
-  callback->prepare(this_loop == nullptr ? nullptr : this_loop->context);
+  callback->prepare(current_context());
   if (state.done())
     callback->wake(&state);
   else

@@ -9,15 +9,18 @@
 
 namespace coil::detail {
 
-void end_task(LoopCore& core, TaskState& task) noexcept {
+void leave_step(LoopCore& core, TaskState& task) noexcept {
   Phase final = task.phase == Phase::running ? Phase::value : task.phase;
-  if (task.has(Ready::must_cancel) && final == Phase::value && !task.has(Ready::late_cancel)) {
-    // Asked to cancel, and no wait came any more: cancelled all the same, as in asyncio.
-    if (task.destroy_value != nullptr) std::exchange(task.destroy_value, nullptr)(task);
-    final = Phase::cancelled;
+  if (task.has(Ready::must_cancel | Ready::has_context)) [[unlikely]] {
+    core.context = nullptr;
+    if (!task.has(Ready::returned)) return;
+    if (task.has(Ready::must_cancel) && final == Phase::value && !task.has(Ready::late_cancel)) {
+      // Asked to cancel, and no wait came any more: cancelled all the same, as in asyncio.
+      if (task.destroy_value != nullptr) std::exchange(task.destroy_value, nullptr)(task);
+      final = Phase::cancelled;
+    }
   }
   task.phase = Phase::running;  // while destructors of parameters run
-  task.set(Ready::returned);
   task.resume.destroy();
   --core.tasks_alive;
   task.phase = final;
@@ -28,9 +31,10 @@ void end_task(LoopCore& core, TaskState& task) noexcept {
 void run_unusual_step(LoopCore& core, TaskState& task) noexcept {
   if (task.phase == Phase::created && task.has(Ready::must_cancel)) {
     task.phase = Phase::cancelled;
-    return end_task(core, task);
+    task.set(Ready::returned);
+    return leave_step(core, task);
   }
-  if (task.has(Ready::has_context)) core.context = task.extras().context;
+  if (task.has(Ready::has_context)) core.context = &task.extras().context;
   resume_task(core, task);
 }
 
@@ -39,7 +43,7 @@ namespace {
 /// For eager tasks.
 void run_step_nested(LoopCore& core, TaskState& task) noexcept {
   TaskState* const outer = core.current;
-  ContextData* const outer_context = core.context;
+  Context* const outer_context = core.context;
   core.context = nullptr;
   run_step(core, task);
   core.current = outer;
@@ -53,8 +57,8 @@ TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, std::source_
   promise_at(root).receiver_ = Receiver(*task);
   ++core.tasks_alive;
   core.push_ready(*task);
-  if (core.context != nullptr) [[unlikely]]
-    task->set_context(core.context);
+  if (core.context != nullptr && !core.context->empty()) [[unlikely]]
+    task->set_context(*core.context);
   return *task;
 }
 
@@ -64,8 +68,8 @@ TaskState& start_task(LoopCore& core, std::coroutine_handle<> root, std::source_
   promise_at(root).receiver_ = Receiver(*task);
   ++core.tasks_alive;
   if (!options.name.empty()) task->extras().name = options.name;
-  ContextData* const made_in = options.context == nullptr ? core.context : options.context->data();
-  if (made_in != nullptr) task->set_context(made_in);
+  const Context* const made_in = options.context == nullptr ? core.context : options.context;
+  if (made_in != nullptr && !made_in->empty()) task->set_context(*made_in);
   if (options.eager)
     run_step_nested(core, *task);
   else

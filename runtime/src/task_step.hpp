@@ -5,8 +5,9 @@
 
 namespace coil::detail {
 
-/// The coroutine is over, or never began: destroys it, then tells whoever waits.
-void end_task(LoopCore& core, TaskState& task) noexcept;
+/// After a step of a task with a context, or the last one: the coroutine is over, or never began. Destroys it, then
+/// tells whoever waits.
+void leave_step(LoopCore& core, TaskState& task) noexcept;
 /// The first step of a task that was cancelled before, or a step of one with a context.
 void run_unusual_step(LoopCore& core, TaskState& task) noexcept;
 
@@ -17,8 +18,7 @@ inline void resume_task(LoopCore& core, TaskState& task) noexcept {
   while (transfers.bounced) [[unlikely]]
     std::exchange(transfers.bounced, nullptr).resume();
   core.current = nullptr;
-  core.context = nullptr;
-  if (task.has(Ready::returned)) end_task(core, task);
+  if (task.has(Ready::returned | Ready::has_context)) leave_step(core, task);
 }
 
 /// Runs a task until it waits or ends.

@@ -5,6 +5,8 @@
 #include <coil/as_result.hpp>
 #include <coil/call_graph.hpp>
 #include <coil/clock.hpp>
+#include <coil/context.hpp>
+#include <coil/context_var.hpp>
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>

@@ -3,6 +3,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <coil/context.hpp>
 #include <coil/create_task.hpp>
 #include <coil/loop.hpp>
 
@@ -27,7 +28,8 @@ public:
   Runner& operator=(const Runner&) = delete;
   ~Runner() { close(); }
 
-  /// Runs `main` to its end and returns its result. Tasks that are left go on in the next `run`.
+  /// Runs `main` to its end and returns its result. Tasks that are left go on in the next `run`, and so does what
+  /// main has set of context variables; at first it has what this thread had when the loop was made.
   /// Errors: main's exception; KeyboardInterrupt; `std::logic_error` inside a running loop, after `close()`, or
   ///   if the loop was stopped; RingUnavailableError if io_uring is refused.
   template <detail::TaskBody A>
@@ -56,6 +58,7 @@ private:
 
   RunOptions options_;
   Loop* loop_ = nullptr;  // owned
+  Context context_;       // main's, from one run to the next
   bool closed_ = false;
 };
 

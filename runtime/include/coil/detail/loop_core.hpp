@@ -23,9 +23,9 @@ struct LoopCore {
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;
-  LoopParts* parts = nullptr;      // the rest, in the sources; null once closed
-  ContextData* context = nullptr;  // of the step or callback that runs
-  Inbox* inbox = nullptr;          // always there: other threads may post at any time
+  LoopParts* parts = nullptr;  // the rest, in the sources; null once closed
+  Context* context = nullptr;  // of the step or callback that runs; null: nothing is set yet
+  Inbox* inbox = nullptr;      // always there: other threads may post at any time
 
   void push_ready(Ready& node) noexcept {
     node.next = nullptr;
@@ -44,12 +44,6 @@ protected:
 };
 
 [[gnu::tls_model("initial-exec")]] inline thread_local constinit LoopCore* this_loop = nullptr;
-
-/// The context of a thread in which no loop runs, but a function of `to_thread`.
-[[gnu::tls_model("initial-exec")]] inline thread_local constinit ContextData* thread_context = nullptr;
-
-/// The context of what runs in this thread now: of a step, a callback, or a function of `to_thread`.
-inline ContextData*& current_context() noexcept { return this_loop != nullptr ? this_loop->context : thread_context; }
 
 /// The running loop's core; `std::logic_error` outside a loop.
 inline LoopCore& running_loop() {
@@ -70,6 +64,13 @@ public:
 private:
   LoopCore* outer_;
 };
+
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit Context* context_outside_loops = nullptr;
+
+/// The context that runs; null if nothing was ever set in it.
+inline Context*& current_context() noexcept {
+  return this_loop != nullptr ? this_loop->context : context_outside_loops;
+}
 
 /// What `transfer` counts, and what it leaves for the step to resume.
 struct Transfers {

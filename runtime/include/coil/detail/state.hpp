@@ -13,7 +13,7 @@
 #include <vector>
 
 #include <coil/clock.hpp>
-#include <coil/detail/context_data.hpp>
+#include <coil/context.hpp>
 #include <coil/detail/frame_pool.hpp>
 #include <coil/detail/posted.hpp>
 #include <coil/detail/suspension.hpp>
@@ -46,7 +46,7 @@ struct Ready {
     throw_cancel = 8,   // the wait was given up: its await throws
     retrieved = 16,     // somebody took the exception or the moved-out value
     returned = 32,      // the coroutine is at its final suspension
-    has_context = 64,   // its extras hold a context other than the empty one
+    has_context = 64,   // of a task: its extras hold a context, which its steps run in
     late_cancel = 128,  // must_cancel is left over from an operation that completed all the same
   };
   bool has(unsigned mask) const noexcept { return (flags & mask) != 0; }
@@ -60,7 +60,7 @@ struct Extras : Pooled {
   std::string name;
   std::string message;                      // of the cancellation
   std::vector<std::source_location> trace;  // where the exception came through
-  ContextData* context = nullptr;
+  Context context;
 };
 
 /// The shared part of Future and Task handles: one block of 64 bytes in a StatePool, a value of up to eight
@@ -135,7 +135,7 @@ struct FutureState : Ready {
   std::exception_ptr take_exception() noexcept;
 
   Extras& extras();
-  void set_context(ContextData* context);
+  void set_context(const Context& context);
   Extras* extras_if_any() const noexcept {
     return (extras_or_number & 1) != 0 ? nullptr : reinterpret_cast<Extras*>(extras_or_number);
   }
@@ -173,22 +173,22 @@ static_assert(sizeof(TaskState) == 64);
 
 /// Something to call from the loop. Owned by the loop while it is queued and by its handles.
 struct Callback : Ready, Pooled {
-  ContextData* context = nullptr;
+  Context context;
   TimerCallback* timer = nullptr;  // while it waits for its time
   time_point when{};
   std::source_location where{};  // that queued it
 
   /// Before it is queued: one reference for the queue.
-  void prepare(ContextData* maker) noexcept {
+  void prepare(const Context* maker) noexcept {
     ++refs;
     phase = Phase::ready;
     set(is_callback);
-    context = retain(maker);
+    if (maker != nullptr) context = *maker;
   }
   virtual void call() = 0;
   /// Destroys the function: it will not be called any more.
   virtual void drop() noexcept = 0;
-  virtual ~Callback() { release(context); }
+  virtual ~Callback() = default;
   void unref() noexcept {
     if (--refs == 0) delete this;
   }
