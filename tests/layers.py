@@ -12,17 +12,14 @@ import sys
 # The floor of each header, public or private. A source stands on that of the header with its stem unless `NAME.cpp` is
 # named itself. Headers in detail/ are on floor 0 if not named. No floor, and a name without a file, are findings.
 FLOORS = {
-    0: "error clock outcome coro future handle task exception_group exception_trace map_aligned report state_pool.cpp symbol",
-    0: "error clock context context_data outcome coro future task exception_group exception_trace map_aligned report state_pool.cpp symbol",
-    1: "loop loop_parts callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp task_step"
-    0: "error clock outcome coro future task exception_group exception_trace map_aligned report state_pool.cpp symbol",
-    1: "loop loop_parts inbox callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp task_step"
-       " uring_ring",
+    0: "error clock context context_data outcome coro future handle task exception_group exception_trace map_aligned"
+       " report state_pool.cpp symbol",
+    1: "loop loop_parts inbox callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp"
+       " task_step uring_ring",
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
-    4: "descriptor detail/fd_operation detail/fd_state fd file_operations poll",
     3: "context_var",
-    4: "descriptor detail/fd_operation file_operations poll",
+    4: "descriptor detail/fd_operation detail/fd_state fd file_operations poll",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/
