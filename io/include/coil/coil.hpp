@@ -13,6 +13,7 @@
 #include <coil/file_operations.hpp>
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
+#include <coil/handle.hpp>
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
 #include <coil/poll.hpp>
@@ -22,3 +23,4 @@
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
 #include <coil/timeout.hpp>
+#include <coil/wait.hpp>
