@@ -19,6 +19,7 @@
 #include <coil/poll.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
+#include <coil/shield.hpp>
 #include <coil/sleep.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
