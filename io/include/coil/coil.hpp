@@ -17,6 +17,7 @@
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
 #include <coil/poll.hpp>
+#include <coil/race.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/shield.hpp>
