@@ -20,11 +20,20 @@ void Child::start(LoopCore& core) {
   word_ = reinterpret_cast<std::uintptr_t>(static_cast<FutureState*>(&task)) | from_coroutine;
 }
 
+void Child::check() const {
+  if ((word_ & unstarted) == 0 && !state().done()) check_awaitable(&state());
+}
+
 void Child::wake(FutureState*) noexcept { static_cast<MultiWait*>(task_->waiting_on)->child_woken(*this); }
 
 void start_all(std::span<Child> children) {
   LoopCore& core = running_loop();
+  for (const Child& child : children) child.check();
   for (Child& child : children) child.start(core);
+}
+
+Handle wake_in_two_steps(TaskState& task) noexcept {
+  return this_loop->loop().call_soon([&task] { task.make_ready(); });
 }
 
 // ---- MultiWait -------------------------------------------------------------------------------------------
@@ -39,20 +48,22 @@ void MultiWait::hook_all() noexcept {
     if (child.next_ == nullptr) child_woken(child);
 }
 
+void MultiWait::unhook_all() noexcept {
+  for (Child& child : children_)
+    if (child.next_ != nullptr) child.state().waiters.remove(child);
+}
+
 void MultiWait::child_woken(Child& child) noexcept {
   if (ended_ || (child.word_ & Child::counted) != 0) return;
   child.word_ |= Child::counted;
   --left_;
-  if (child_done(child) && !ended_) end();  // what a leaf does there may end it already
+  if (child_done(child) && !ended_) end();  // what a leaf does there may have ended it
 }
 
 void MultiWait::end() noexcept {
   ended_ = true;
-  for (Child& child : children_)
-    if (child.next_ != nullptr) child.state().waiters.remove(child);
-  // asyncio needs two steps from the end of a child to the awaiting task: the callback that ends the gathering
-  // future, then the task's own. Taking as many keeps the order of events the same.
-  this_loop->loop().call_soon([task = task_] { task->make_ready(); });
+  unhook_all();
+  waking_ = wake_in_two_steps(*task_);
 }
 
 Abort MultiWait::abort() noexcept {

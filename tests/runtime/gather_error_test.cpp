@@ -244,3 +244,16 @@ LOOP_TEST("gather: cancelled when it has just failed, it leaves the caller's tas
   CHECK_AWAIT_THROWS(gathering, coil::CancelledError);
   bystander.cancel();
 }
+
+LOOP_TEST("gather: of the task that gathers is a logic_error, before anything starts") {
+  coil::Task<void> task;
+  bool started = false;
+  auto work = [&]() -> coil::Coro<void> {
+    started = true;
+    co_return;
+  };
+  auto gather_itself = [&]() -> coil::Coro<void> { co_await coil::gather(work(), task); };
+  task = coil::create_task(gather_itself());
+  CHECK_AWAIT_THROWS(task, std::logic_error);
+  CHECK(!started);
+}

@@ -15,12 +15,16 @@
 #include <coil/file_operations.hpp>
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
+#include <coil/handle.hpp>
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
 #include <coil/poll.hpp>
+#include <coil/race.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
+#include <coil/shield.hpp>
 #include <coil/sleep.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
 #include <coil/timeout.hpp>
+#include <coil/wait.hpp>

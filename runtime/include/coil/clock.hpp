@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <optional>
 
 #include <coil/error.hpp>
 
@@ -38,6 +39,20 @@ constexpr time_point saturating_add(time_point start, std::chrono::nanoseconds d
   if (delay.count() > 0 && since > time_point::duration::max() - delay) return time_point::max();
   return start + delay;
 }
+
+/// How long something may take: any duration, or nothing for no limit. What options hold.
+class TimeLimit {
+public:
+  constexpr TimeLimit(std::nullopt_t = std::nullopt) noexcept {}
+  template <class Rep, class Period>
+  constexpr TimeLimit(std::chrono::duration<Rep, Period> duration) : limit_(to_nanoseconds(duration)) {}
+
+  constexpr explicit operator bool() const noexcept { return limit_.has_value(); }
+  constexpr std::chrono::nanoseconds operator*() const noexcept { return *limit_; }
+
+private:
+  std::optional<std::chrono::nanoseconds> limit_;
+};
 
 }  // namespace detail
 }  // namespace coil

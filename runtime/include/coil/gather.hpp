@@ -50,8 +50,6 @@ std::tuple<Outcome<T>...> take_outcomes(std::array<Child, sizeof...(T)>& childre
   return std::tuple<Outcome<T>...>(outcome_of<T>(children[I].state())...);
 }
 
-void start_all(std::span<Child> children);
-
 template <class... T>
 Coro<std::tuple<Unit<T>...>> gather_tuple(std::array<Child, sizeof...(T)> children) {
   start_all(children);

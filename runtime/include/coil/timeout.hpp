@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <concepts>
 #include <exception>
 #include <optional>
 #include <type_traits>
@@ -132,6 +133,19 @@ Coro<R> wait_for_coro(Deadline deadline, Coro<R> coro) {
   co_return co_await std::move(waiting);
 }
 
+/// A shield: it cannot be cancelled beforehand, but knows whether it would wait.
+template <class A>
+concept KnowsDone = requires(const A& awaitable) {
+  { awaitable.done() } -> std::same_as<bool>;
+};
+template <class R, KnowsDone A>
+Coro<R> wait_for_shield(Deadline deadline, A shield) {
+  if (shield.done()) co_return co_await std::move(shield);
+  if (deadline.delay.count() <= 0) throw_timeout();
+  Coro<R> waiting = run_timeout<R>(deadline, std::move(shield));
+  co_return co_await std::move(waiting);
+}
+
 }  // namespace detail
 
 /// Runs `body()` or `body(Timeout&)` and gives what it returns. If it takes longer than `delay`, counted from
@@ -173,6 +187,8 @@ template <class A, class Rep, class Period>
   const detail::Deadline deadline = detail::deadline_after(delay);
   if constexpr (detail::is_future_like<std::decay_t<A>>)
     return detail::wait_for_started<R>(deadline, detail::make_child(std::forward<A>(awaitable), "wait_for"));
+  else if constexpr (detail::KnowsDone<std::decay_t<A>>)
+    return detail::wait_for_shield<R>(deadline, std::decay_t<A>(std::forward<A>(awaitable)));
   else
     return detail::wait_for_coro<R>(deadline, detail::as_coro(std::forward<A>(awaitable)));
 }

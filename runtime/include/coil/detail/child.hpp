@@ -8,6 +8,7 @@
 
 #include <coil/create_task.hpp>
 #include <coil/detail/operation.hpp>
+#include <coil/detail/timer_queue.hpp>
 #include <coil/future.hpp>
 #include <coil/outcome.hpp>
 #include <coil/task.hpp>
@@ -27,6 +28,8 @@ public:
   Child& operator=(Child&&) = delete;
   ~Child();
 
+  /// Errors: `std::logic_error` for the task that runs, or one of another loop.
+  void check() const;
   /// Makes a coroutine a task; leaves the rest alone.
   void start(LoopCore& core);
   FutureState& state() const noexcept { return *reinterpret_cast<FutureState*>(word_ & ~flags); }
@@ -46,8 +49,19 @@ private:
   std::uintptr_t word_;
 };
 
-/// Waits for several futures at once. Leaves say when that is enough.
-class MultiWait : public Suspension {
+/// Starts the children that are coroutines, in order.
+/// Errors: `std::logic_error`, before any is started, for one that cannot be awaited here.
+void start_all(std::span<Child> children);
+
+/// Makes `task` ready on the next step.
+///
+/// asyncio needs two steps from the end of a task to those who wait for it through a future in between: that future's
+/// callback, then their own. Taking as many keeps the order of events the same.
+Handle wake_in_two_steps(TaskState& task) noexcept;
+
+/// Waits for several futures at once. Leaves say when that is enough. The node itself stands in no list, so it may be a
+/// timer as well.
+class MultiWait : public TimedSuspension {
 protected:
   explicit MultiWait(std::span<Child> children) noexcept : children_(children) {}
   ~MultiWait() = default;
@@ -59,17 +73,20 @@ protected:
 
   /// Hangs into all children; those that are done already count at once, in order.
   void hook_all() noexcept;
+  void unhook_all() noexcept;
   void cancel_children(std::string_view why) noexcept;
+  /// Enough: the task goes on in two steps.
+  void end() noexcept;
 
   std::span<Child> children_;
   std::size_t left_ = 0;
   bool ended_ = false;
   bool cancel_requested_ = false;
+  Handle waking_;  // once ended
 
 private:
   friend class Child;
   void child_woken(Child& child) noexcept;
-  void end() noexcept;
 };
 
 /// Ends when all children are done. At the first failure the others that are owned are cancelled, and only
