@@ -18,7 +18,7 @@ CallGraph capture_call_graph(const TaskRef& task) {
   detail::checked_state(state, "capture_call_graph");
   CallGraph graph{.task = task, .frames = {}, .created_at = state->created_at, .awaited_by = {}};
   if (state->done()) return graph;
-  if (state->phase != detail::Phase::running) {
+  if (!state->is_running()) {
     std::coroutine_handle<> coroutine = state->resume;
     for (;;) {
       const PromiseBase& promise = detail::promise_at(coroutine);

@@ -90,6 +90,24 @@ void MultiWait::cancel_children(std::string_view why) noexcept {
 
 // ---- GatherOperation -------------------------------------------------------------------------------------
 
+bool GatherOperation::await_ready() noexcept {
+  bool any_left = false;
+  bool owned_left = false;
+  for (const Child& child : children_) {
+    FutureState& state = child.state();
+    if (!state.done()) {
+      any_left = true;
+      owned_left |= child.owned();
+    } else if (state.phase != Phase::value) {
+      state.set(Ready::retrieved);
+      if (!collect_ && failure_ == nullptr) failure_ = &state;
+    }
+  }
+  if (!any_left || (failure_ != nullptr && !owned_left)) return true;
+  failure_ = nullptr;  // start() finds it again
+  return false;
+}
+
 void GatherOperation::start() noexcept {
   for (const Child& child : children_) owned_left_ += child.owned();
   hook_all();

@@ -121,26 +121,22 @@ void Loop::fire_timers() noexcept {
 }
 
 void Loop::run_ready() noexcept {
-  Ready* first = std::exchange(ready_first, nullptr);
-  ready_end = &ready_first;
+  Ready* first = take_ready();
   if (parts->options.shuffle_seed) [[unlikely]]
-    shuffle(first);
+    first = shuffle(first);
   if (debug) [[unlikely]]
     return run_ready_timed(first);
   while (first != nullptr) {
     Ready& node = *first;
     first = node.next;
-    // With many tasks their states and frames come from the second-level cache or from memory: while one runs,
-    // the next one's are on their way.
-    if (first != nullptr) {
-      __builtin_prefetch(first->next);
-      if (first->has(Ready::is_task)) __builtin_prefetch(static_cast<TaskState*>(first)->resume.address());
-    }
-    if (node.has(Ready::is_task)) [[likely]]
-      detail::run_step(*this, static_cast<TaskState&>(node));
+    if (!node.has(Ready::must_cancel | Ready::has_context)) [[likely]]
+      detail::resume_task(*this, static_cast<TaskState&>(node));
+    else if (node.has(Ready::is_task))
+      detail::run_careful_step(*this, static_cast<TaskState&>(node));
     else
       run_callback(static_cast<Callback&>(node));
   }
+  current = nullptr;
 }
 
 void Loop::run_ready_timed(Ready* first) noexcept {
@@ -154,6 +150,7 @@ void Loop::run_ready_timed(Ready* first) noexcept {
       detail::run_step(*this, static_cast<TaskState&>(node));
     else
       run_callback(static_cast<Callback&>(node));
+    current = nullptr;
     const nanoseconds took = time_point::clock::now() - start;
     parts->longest_callback = std::max(parts->longest_callback, took);
     if (took >= parts->options.slow_callback_duration)
@@ -165,7 +162,7 @@ void Loop::run_ready_timed(Ready* first) noexcept {
   }
 }
 
-void Loop::shuffle(Ready*& first) noexcept {
+Ready* Loop::shuffle(Ready* first) noexcept {
   std::vector<Ready*> nodes;
   for (Ready* node = first; node != nullptr; node = node->next) nodes.push_back(node);
   for (std::size_t left = nodes.size(); left > 1; --left) std::swap(nodes[left - 1], nodes[parts->shuffler() % left]);
@@ -175,11 +172,13 @@ void Loop::shuffle(Ready*& first) noexcept {
     end = &node->next;
   }
   *end = nullptr;
+  return first;
 }
 
 void Loop::run_callback(Callback& callback) noexcept {
   if (callback.phase == detail::Phase::ready) {
     callback.phase = detail::Phase::running;
+    current = nullptr;
     context = &callback.context;
     try {
       callback.call();
@@ -209,22 +208,20 @@ void Loop::close() noexcept {
   inbox->close();
   parts->wake_up.disarm(*parts->ring);
   while (!parts->ring->idle()) parts->ring->poll(nanoseconds(-1));
-  while (Ready* node = ready_first) {
-    ready_first = node->next;
-    detail::check(!node->has(Ready::is_task), "no task is left when a loop closes");
-    static_cast<Callback*>(node)->unref();
-  }
-  ready_end = &ready_first;
+  drop_ready();
   constexpr time_point end_of_time = time_point::max();
   while (detail::TimedSuspension* timer = parts->timers.pop_due(end_of_time)) timer->wake(nullptr);
-  while (Ready* node = ready_first) {
-    ready_first = node->next;
-    static_cast<Callback*>(node)->unref();
-  }
-  ready_end = &ready_first;
+  drop_ready();
   delete std::exchange(parts, nullptr);
   states->orphan();
   detail::frame_pool.trim();
+}
+
+void Loop::drop_ready() noexcept {
+  for (Ready* node = take_ready(); node != nullptr;) {
+    detail::check(!node->has(Ready::is_task), "no task is left when a loop closes");
+    static_cast<Callback*>(std::exchange(node, node->next))->unref();
+  }
 }
 
 void Loop::stop() noexcept { parts->stopping = true; }
@@ -235,7 +232,7 @@ Metrics Loop::metrics() const noexcept {
   const detail::Ring& ring = *parts->ring;
   Metrics metrics{};
   metrics.tasks = tasks_alive;
-  for (Ready* node = ready_first; node != nullptr; node = node->next) ++metrics.ready;
+  for (Ready* const* link = &ready_first; link != ready_end; link = &(*link)->next) ++metrics.ready;
   metrics.timers = parts->timers.size();
   metrics.operations_in_flight = ring.in_kernel() - ring.internal();
   metrics.submissions = ring.counters().submissions - parts->wake_up.submissions();

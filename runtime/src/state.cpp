@@ -107,7 +107,7 @@ std::string_view message_of(const FutureState& state) noexcept {
 bool request_cancel(TaskState& task, std::string_view why) noexcept {
   if (task.cancels != UINT16_MAX) ++task.cancels;
   if (task.has(Ready::must_cancel | Ready::throw_cancel)) {
-    if (task.phase == Phase::running) task.unset(Ready::late_cancel);
+    if (task.is_running()) task.unset(Ready::late_cancel);
     return false;
   }
   if (!why.empty() || task.extras_if_any() != nullptr) task.extras().message = why;

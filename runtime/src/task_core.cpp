@@ -9,18 +9,16 @@
 
 namespace coil::detail {
 
-void leave_step(LoopCore& core, TaskState& task) noexcept {
-  Phase final = task.phase == Phase::running ? Phase::value : task.phase;
-  if (task.has(Ready::must_cancel | Ready::has_context)) [[unlikely]] {
-    core.context = nullptr;
-    if (!task.has(Ready::returned)) return;
-    if (task.has(Ready::must_cancel) && final == Phase::value && !task.has(Ready::late_cancel)) {
-      // Asked to cancel, and no wait came any more: cancelled all the same, as in asyncio.
-      if (task.destroy_value != nullptr) std::exchange(task.destroy_value, nullptr)(task);
-      final = Phase::cancelled;
-    }
+void end_task(LoopCore& core, TaskState& task) noexcept {
+  core.current = nullptr;
+  Phase final = task.done() ? task.phase : Phase::value;
+  if (task.has(Ready::must_cancel) && final == Phase::value && !task.has(Ready::late_cancel)) {
+    // Asked to cancel, and no wait came any more: cancelled all the same, as in asyncio.
+    if (task.destroy_value != nullptr) std::exchange(task.destroy_value, nullptr)(task);
+    final = Phase::cancelled;
   }
   task.phase = Phase::running;  // while destructors of parameters run
+  task.set(Ready::returned);
   task.resume.destroy();
   --core.tasks_alive;
   task.phase = final;
@@ -28,14 +26,24 @@ void leave_step(LoopCore& core, TaskState& task) noexcept {
   task.unref();
 }
 
-void run_unusual_step(LoopCore& core, TaskState& task) noexcept {
+void run_careful_step(LoopCore& core, TaskState& task) noexcept {
   if (task.phase == Phase::created && task.has(Ready::must_cancel)) {
     task.phase = Phase::cancelled;
-    task.set(Ready::returned);
-    return leave_step(core, task);
+    return end_task(core, task);
   }
   if (task.has(Ready::has_context)) core.context = &task.extras().context;
+  this_step.cancel_due = task.has(Ready::must_cancel);
   resume_task(core, task);
+  this_step.cancel_due = false;
+}
+
+void leave_step(LoopCore& core, TaskState& task) noexcept {
+  while (task.has(Ready::bounced)) {
+    task.unset(Ready::bounced);
+    std::exchange(this_step.bounced, nullptr).resume();
+  }
+  core.context = nullptr;
+  if (task.has(Ready::returned)) end_task(core, task);
 }
 
 namespace {
@@ -43,9 +51,10 @@ namespace {
 /// For eager tasks.
 void run_step_nested(LoopCore& core, TaskState& task) noexcept {
   TaskState* const outer = core.current;
-  Context* const outer_context = core.context;
-  core.context = nullptr;
+  Context* const outer_context = std::exchange(core.context, nullptr);
+  const Phase outer_phase = outer == nullptr ? Phase::running : std::exchange(outer->phase, Phase::running);
   run_step(core, task);
+  if (outer != nullptr) outer->phase = outer_phase;
   core.current = outer;
   core.context = outer_context;
 }

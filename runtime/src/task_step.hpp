@@ -1,30 +1,25 @@
 #pragma once
-#include <utility>
-
 #include <coil/detail/loop_core.hpp>
 
 namespace coil::detail {
 
-/// After a step of a task with a context, or the last one: the coroutine is over, or never began. Destroys it, then
-/// tells whoever waits.
-void leave_step(LoopCore& core, TaskState& task) noexcept;
+/// The coroutine is over, or never began: destroys it, then tells whoever waits.
+void end_task(LoopCore& core, TaskState& task) noexcept;
 /// The first step of a task that was cancelled before, or a step of one with a context.
-void run_unusual_step(LoopCore& core, TaskState& task) noexcept;
+void run_careful_step(LoopCore& core, TaskState& task) noexcept;
+/// After a step that ended the task, was left to unwind the stack, or had a context.
+void leave_step(LoopCore& core, TaskState& task) noexcept;
 
+/// Runs a task until it waits or ends. Leaves `core.current` for the next step to change or the caller to clear.
 inline void resume_task(LoopCore& core, TaskState& task) noexcept {
   core.current = &task;
-  task.phase = Phase::running;
   task.resume.resume();
-  while (transfers.bounced) [[unlikely]]
-    std::exchange(transfers.bounced, nullptr).resume();
-  core.current = nullptr;
-  if (task.has(Ready::returned | Ready::has_context)) leave_step(core, task);
+  if (task.has(Ready::returned | Ready::bounced | Ready::has_context)) leave_step(core, task);
 }
 
-/// Runs a task until it waits or ends.
 inline void run_step(LoopCore& core, TaskState& task) noexcept {
   if (task.has(Ready::must_cancel | Ready::has_context)) [[unlikely]]
-    run_unusual_step(core, task);
+    run_careful_step(core, task);
   else
     resume_task(core, task);
 }

@@ -54,7 +54,7 @@ SCENARIO("gather: takes tasks and futures too") {
   log(list_of(results));
 }
 
-SCENARIO("gather: of tasks that are done still takes a turn") {
+SCENARIO("gather: of tasks that are done does not let others run") {
   auto task = create_task(value(0ms, 1));
   co_await task;
   create_task(steps("other", 1));

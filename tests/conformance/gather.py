@@ -32,7 +32,7 @@ async def _():
     log(await gather(task, future, value(0.3, 3)))
 
 
-@scenario("gather: of tasks that are done still takes a turn")
+@scenario("gather: of tasks that are done does not let others run", since=(3, 12))
 async def _():
     task = create_task(value(0, 1))
     await task

@@ -125,6 +125,17 @@ IO_TEST("race: the same with a pipe that does not block") {
   co_await race_reads(pipe);
 }
 
+IO_TEST("race: a request that came too late for a read is not thrown at the yield of another task") {
+  const Ends pipe = coil_test::make_pipe();
+  auto reader = coil::create_task(read_text(pipe.out, 1));
+  co_await coil_test::settle();
+  put(pipe.in, "x");
+  coil::get_running_loop().call_soon([&] { reader.cancel(); });
+  co_await coil::yield();  // the read is complete, then it is cancelled, then its task has the result
+  co_await coil::yield();
+  CHECK(reader.result() == "x");
+}
+
 IO_TEST("race: an eventfd is counted down by the read that returns, and only by that") {
   const Fd counter = coil_test::make_eventfd(0, EFD_SEMAPHORE);
   Tally tally;

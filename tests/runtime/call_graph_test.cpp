@@ -161,6 +161,21 @@ LOOP_TEST("call graph: of the running task and of a done one has no frames") {
   CHECK(coil::capture_call_graph(coil::current_task()).frames.empty());
 }
 
+LOOP_TEST("call graph: of a task that runs has no frames, also while it starts an eager one") {
+  const coil::TaskRef outer = coil::current_task();
+  bool looked = false;
+  auto look = [&]() -> coil::Coro<void> {
+    CHECK(coil::capture_call_graph(outer).frames.empty());
+    CHECK(coil::capture_call_graph(coil::current_task()).frames.empty());
+    looked = true;
+    co_return;
+  };
+  co_await coil::yield();
+  auto task = coil::create_task(look(), {.eager = true});
+  CHECK(looked);
+  co_await task;
+}
+
 LOOP_TEST("call graph: without a task it is that of every task of the loop") {
   auto a = coil::create_task(serve(), {.name = "a"});
   auto b = coil::create_task(serve(), {.name = "b"});

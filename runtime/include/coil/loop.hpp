@@ -149,11 +149,12 @@ private:
   void fire_timers() noexcept;
   void run_ready() noexcept;
   void run_ready_timed(detail::Ready* first) noexcept;
-  void shuffle(detail::Ready*& first) noexcept;
+  detail::Ready* shuffle(detail::Ready* first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 
   void run_until_done(const detail::FutureState& main);
   void close() noexcept;
+  void drop_ready() noexcept;
 };
 
 /// The loop that runs in this thread. Errors: `std::logic_error` ("no running event loop") outside of `run`.

@@ -78,9 +78,8 @@ public:
     this_loop->push_ready(*task);
   }
   void await_resume() const {
-    TaskState* task = this_loop->current;
-    if (task->has(Ready::must_cancel)) [[unlikely]]
-      task->throw_cancelled();
+    if (this_step.cancel_due) [[unlikely]]
+      this_loop->current->throw_cancelled();
   }
 };
 

@@ -96,7 +96,8 @@ public:
   /// `collect`: failures do not end it.
   GatherOperation(std::span<Child> children, bool collect) noexcept : Operation(children), collect_(collect) {}
 
-  bool await_ready() const noexcept { return children_.empty(); }
+  /// What is done already counts at once, as in asyncio from 3.12 on: that may be enough.
+  bool await_ready() noexcept;
   void start() noexcept;
   /// Throws the first failure, or CancelledError if it was cancelled.
   void await_resume();

@@ -16,23 +16,28 @@ struct LoopParts;
 
 /// What the hot paths need of a loop.
 struct LoopCore {
-  TaskState* current = nullptr;  // the task whose step runs
-  bool debug = false;
-  Ready* ready_first = nullptr;
+  TaskState* current = nullptr;    // the task whose step runs
+  Context* context = nullptr;    // of the step or callback that runs; null: nothing is set yet
+  Ready* ready_first = nullptr;    // the list is closed only when it is taken
   Ready** ready_end = &ready_first;
+  bool debug = false;
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;
   LoopParts* parts = nullptr;  // the rest, in the sources; null once closed
-  Context* context = nullptr;  // of the step or callback that runs; null: nothing is set yet
   Inbox* inbox = nullptr;      // always there: other threads may post at any time
 
   void push_ready(Ready& node) noexcept {
-    node.next = nullptr;
     *ready_end = &node;
     ready_end = &node.next;
   }
-  bool has_ready() const noexcept { return ready_first != nullptr; }
+  /// All that is ready, linked by `next`; leaves nothing.
+  Ready* take_ready() noexcept {
+    *ready_end = nullptr;
+    ready_end = &ready_first;
+    return ready_first;
+  }
+  bool has_ready() const noexcept { return ready_end != &ready_first; }
 
   Loop& loop() noexcept;
 
@@ -72,12 +77,13 @@ inline Context*& current_context() noexcept {
   return this_loop != nullptr ? this_loop->context : context_outside_loops;
 }
 
-/// What `transfer` counts, and what it leaves for the step to resume.
-struct Transfers {
-  unsigned count;
-  std::coroutine_handle<> bounced;
+/// What a step and its coroutines tell each other.
+struct Step {
+  unsigned transfers;               // so far, of all steps
+  bool cancel_due;                  // the task was asked to cancel before the step, and no wait has seen it
+  std::coroutine_handle<> bounced;  // to go on with once the stack is unwound
 };
-[[gnu::tls_model("initial-exec")]] inline thread_local constinit Transfers transfers{};
+[[gnu::tls_model("initial-exec")]] inline thread_local constinit Step this_step{};
 
 /// Continues in `next` without growing the stack.
 ///
@@ -85,15 +91,18 @@ struct Transfers {
 /// sanitizer. Where they do not, each transfer nests; so every 64th goes back to `LoopCore::run_step`
 /// instead. One rule for all builds, so that code compiled with different flags can be mixed.
 inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
-  if ((++transfers.count & 63U) != 0) [[likely]]
+  if ((++this_step.transfers & 63U) != 0) [[likely]]
     return next;
-  transfers.bounced = next;
+  this_step.bounced = next;
+  this_loop->current->set(Ready::bounced);
   return std::noop_coroutine();
 }
 
 inline LoopCore& FutureState::core() const noexcept { return *StatePool::core_of(*this); }
 
 inline void ThreadsafeCallback::arrive() noexcept { this_loop->push_ready(*this); }
+
+inline bool TaskState::is_running() const noexcept { return phase == Phase::running || this == core().current; }
 
 inline void TaskState::make_ready() noexcept {
   phase = Phase::ready;

@@ -24,7 +24,8 @@ struct LoopCore;
 struct TimerCallback;
 
 /// Where a future, task or callback stands. `asked` is waiting, while a request to cancel is on its way through what
-/// is waited for. The last three are final.
+/// is waited for. The last three are final. A task keeps the phase that its step began with until it waits again or is
+/// over (`TaskState::is_running` knows).
 enum class Phase : std::uint8_t { free, pending, created, ready, running, waiting, asked, value, error, cancelled };
 
 /// What stands in the ready queue: a task or a callback.
@@ -40,13 +41,13 @@ struct Ready {
   std::uint16_t cancels = 0;  // of a task: what cancelling() returns
 
   enum Flag : std::uint8_t {
-    is_callback = 1,
+    bounced = 1,  // the stack is unwound before the step goes on: see transfer()
     is_task = 2,
     must_cancel = 4,    // a request that no wait has seen yet
     throw_cancel = 8,   // the wait was given up: its await throws
     retrieved = 16,     // somebody took the exception or the moved-out value
     returned = 32,      // the coroutine is at its final suspension
-    has_context = 64,   // of a task: its extras hold a context, which its steps run in
+    has_context = 64,   // of a task: its extras hold a context, which its steps run in; of a callback: always
     late_cancel = 128,  // must_cancel is left over from an operation that completed all the same
   };
   bool has(unsigned mask) const noexcept { return (flags & mask) != 0; }
@@ -160,6 +161,7 @@ struct TaskState : FutureState {
   std::coroutine_handle<> resume;  // the innermost coroutine that waits; before the start and at the end: the root
   std::source_location created_at;
 
+  bool is_running() const noexcept;
   bool cancel(std::string_view why) noexcept;
   int uncancel() noexcept;
   /// Puts the task at the end of the ready queue.
@@ -182,7 +184,7 @@ struct Callback : Ready, Pooled {
   void prepare(const Context* maker) noexcept {
     ++refs;
     phase = Phase::ready;
-    set(is_callback);
+    set(has_context);
     if (maker != nullptr) context = *maker;
   }
   virtual void call() = 0;
@@ -208,7 +210,7 @@ struct CallbackOf : Callback {
 
 private:
   struct Drop {
-    explicit Drop(CallbackOf& callback) noexcept : callback(callback) {}
+    explicit Drop(CallbackOf& dropped) noexcept : callback(dropped) {}
     ~Drop() { callback.drop(); }
     CallbackOf& callback;
   };
