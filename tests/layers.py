@@ -17,7 +17,7 @@ FLOORS = {
        " uring_ring",
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
-    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations",
+    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/
