@@ -112,8 +112,8 @@ bool ConnectOperation::progress(std::int32_t result) noexcept {
 int ConnectOperation::await_resume() {
   const std::int32_t result = take_result();
   if (result >= 0) return result;
-  throw std::system_error(-result, std::system_category(),
-                          "connect(fd " + std::to_string(fd_) + ", " + endpoint_.to_string() + ")");
+  const std::string who = held_ ? "" : "fd " + std::to_string(fd_) + ", ";
+  throw std::system_error(-result, std::system_category(), "connect(" + who + endpoint_.to_string() + ")");
 }
 
 ShutdownOperation::ShutdownOperation(FdRef fd, int how) noexcept : Operation("shutdown", fd, 0), how_(how) {

@@ -1,4 +1,7 @@
 // Sockets to try things on, beside those of io_test.hpp.
+//
+// NET_TEST("sentence about behaviour") { body }: an IO_TEST that is run twice, with operations that go on by themselves
+// and, as on a kernel that lacks them, without.
 #pragma once
 #include "io_test.hpp"
 
@@ -77,3 +80,14 @@ inline coil::Coro<std::string> recv_text(int fd, std::size_t max = 64, int flags
 }
 
 }  // namespace coil_test
+
+#define COIL_TEST_NET_TEST(body, sentence)                                                    \
+  static coil::Coro<void> body(coil_test::Reports& reports);                                  \
+  TEST_CASE(sentence) {                                                                       \
+    for (const bool multishot : {true, false}) {                                              \
+      CAPTURE(multishot);                                                                     \
+      coil_test::run_io_test(body, {.clock = coil::Clock::virtual_, .multishot = multishot}); \
+    }                                                                                         \
+  }                                                                                           \
+  static coil::Coro<void> body([[maybe_unused]] coil_test::Reports& reports)
+#define NET_TEST(sentence) COIL_TEST_NET_TEST(DOCTEST_ANONYMOUS(net_test_body_), sentence)

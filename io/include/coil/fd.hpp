@@ -79,6 +79,7 @@ namespace detail {
 class KeptFd {
 public:
   KeptFd(FdRef fd) noexcept : number_(fd.number()), state_(fd.state()) {}
+  KeptFd(const Fd& fd) noexcept : KeptFd(FdRef(fd)) {}
   int number() const noexcept { return state_ && state_->closing ? -1 : number_; }
   const FdHold& state() const noexcept { return state_; }
 

@@ -33,6 +33,8 @@ protected:
   Abort abort() noexcept override;
   /// The descriptor is being closed: ends soon, or now.
   virtual void stop_for_close() noexcept;
+  /// It is over: for those who override `wake`.
+  void leave() noexcept;
 
   /// Fills in the submission.
   virtual void fill(io_uring_sqe& sqe) noexcept = 0;
@@ -72,7 +74,6 @@ private:
     in_line_ = false;
     RingOperation::submit();
   }
-  void leave() noexcept;
 
   short readiness_;  // what poll(2) is asked for on EAGAIN
   bool polling_ = false;
