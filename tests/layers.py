@@ -14,12 +14,13 @@ import sys
 FLOORS = {
     0: "error clock context context_data outcome coro future handle task exception_group exception_trace map_aligned"
        " report state_pool.cpp symbol",
-    1: "loop loop_parts inbox callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp"
-       " task_step uring_ring",
+    1: "loop loop_parts inbox callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error"
+       " ring_operation.cpp task_step uring_ring",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
     3: "context_var",
-    4: "descriptor detail/fd_operation detail/fd_state fd file_operations poll",
+    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer",
+    5: "detail/acceptor multishot stream_socket tcp unix_socket",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

@@ -41,7 +41,9 @@ void ReadOperation::fill(io_uring_sqe& sqe) noexcept {
 }
 
 WriteOperation::WriteOperation(FdRef fd, std::span<const std::byte> data, std::uint64_t offset) noexcept
-    : Operation("write", fd, POLLOUT), data_(data), offset_(offset) {}
+    : Operation("write", fd, POLLOUT), data_(data), offset_(offset) {
+  takes_turns_ = offset == file_position;
+}
 
 void WriteOperation::start() noexcept {
   if (!check_offset(offset_)) return;
@@ -92,7 +94,9 @@ std::size_t ReadExactlyOperation::await_resume() {
 
 WriteAllOperation::WriteAllOperation(FdRef fd, std::span<const std::byte> data, std::uint64_t offset,
                                      std::size_t* progress) noexcept
-    : Operation("write", fd, POLLOUT), data_(data), offset_(offset), reported_(progress) {}
+    : Operation("write", fd, POLLOUT), data_(data), offset_(offset), reported_(progress) {
+  takes_turns_ = offset == file_position;
+}
 
 void WriteAllOperation::start() noexcept {
   done_ = 0;
@@ -128,7 +132,9 @@ VectorOperation::VectorOperation(Direction direction, FdRef fd, std::span<const 
     : Operation(direction == Direction::read ? "readv" : "writev", fd, direction == Direction::read ? POLLIN : POLLOUT),
       direction_(direction),
       buffers_(buffers),
-      offset_(offset) {}
+      offset_(offset) {
+  takes_turns_ = direction == Direction::write && offset == file_position;
+}
 
 void VectorOperation::start() noexcept {
   if (!check_offset(offset_)) return;

@@ -18,7 +18,7 @@ namespace detail {
 void FdState::close() noexcept {
   if (closing) return;
   closing = true;
-  if (operations == nullptr) return finish();
+  if (operations == nullptr) return finish_if_free();
   const LoopScope scope(*loop);
   for (FdOperation *operation = operations, *next = nullptr; operation != nullptr; operation = next) {
     next = operation->after_;
@@ -57,11 +57,16 @@ void FdState::leave(FdOperation& operation) noexcept {
     writer = closing ? nullptr : static_cast<FdOperation*>(line.pop_front());
     if (writer != nullptr) writer->start_turn();
   }
-  if (closing && operations == nullptr) finish();
+  finish_if_free();
 }
 
-void FdState::finish() noexcept {
-  if (number < 0) return;
+void FdState::unpin() noexcept {
+  --pins;
+  finish_if_free();
+}
+
+void FdState::finish_if_free() noexcept {
+  if (!closing || operations != nullptr || pins != 0 || number < 0) return;
   // Not tried again after EINTR: it is closed, and the number may be another's by then.
   if (::close(std::exchange(number, -1)) != 0 && errno != EINTR) error = errno;
   while (Suspension* closer = closers.pop_front()) closer->wake(nullptr);

@@ -76,11 +76,7 @@ bool FdOperation::advance(std::int32_t result) noexcept {
     polling_ = false;
     return result < 0 ? progress(result) : false;  // readable, writable, or in error: the call tells
   }
-  if (result == -EAGAIN && readiness_ != 0) {
-    polling_ = true;
-    return false;
-  }
-  return progress(result);
+  return result == -EAGAIN && readiness_ != 0 ? wait_until_ready() : progress(result);
 }
 
 bool FdOperation::progress(std::int32_t result) noexcept {

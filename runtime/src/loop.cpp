@@ -69,6 +69,7 @@ void Loop::turn() noexcept {
 
 void Loop::poll_kernel() noexcept {
   detail::Ring& ring = *parts->ring;
+  if (parts->to_flush != nullptr) parts->flush_residents();
   if (has_ready() || parts->stopping) {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
@@ -206,6 +207,10 @@ void Loop::run_until_done(const detail::FutureState& main) {
 void Loop::close() noexcept {
   if (parts == nullptr) return;
   inbox->close();
+  // What was written last goes out as far as the kernel takes it at once.
+  parts->flush_residents();
+  parts->ring->poll(nanoseconds::zero());
+  parts->close_residents();
   parts->wake_up.disarm(*parts->ring);
   while (!parts->ring->idle()) parts->ring->poll(nanoseconds(-1));
   drop_ready();

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <coil/detail/resident.hpp>
 #include <coil/detail/ring.hpp>
 #include <coil/detail/timer_queue.hpp>
 #include <coil/loop.hpp>
@@ -42,6 +43,12 @@ private:
   std::uint64_t completions_ = 0;
 };
 
+/// What a higher floor keeps for a loop. Destroyed before the ring is.
+class LoopProperty {
+public:
+  virtual ~LoopProperty() = default;
+};
+
 /// What a loop has beside its core. Outlived by nothing.
 struct LoopParts {
   explicit LoopParts(const RunOptions& run_options);
@@ -51,6 +58,9 @@ struct LoopParts {
   bool is_virtual;
   time_point virtual_now{};
   TimerQueue timers;
+  Resident* residents = nullptr;
+  Resident* to_flush = nullptr;
+  std::unique_ptr<LoopProperty> receive_buffers;
 
   WakeUp wake_up;
   const pid_t thread = ::gettid();  // whose the ring is
@@ -65,6 +75,10 @@ struct LoopParts {
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
 
+  /// What was gathered in the steps of this turn becomes operations.
+  void flush_residents() noexcept;
+  /// Nothing but tasks' operations and those of the loop may be left in the kernel then.
+  void close_residents() noexcept;
   /// The loop goes to sleep: what it did since it woke up counts as one stretch.
   void fall_asleep() noexcept;
   time_point now() const noexcept { return is_virtual ? virtual_now : time_point::clock::now(); }

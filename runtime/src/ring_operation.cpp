@@ -1,5 +1,4 @@
 #include <cerrno>
-#include <utility>
 
 #include <coil/detail/check.hpp>
 #include <coil/detail/loop_core.hpp>
@@ -72,7 +71,8 @@ void RingOperation::stop() noexcept {
 }
 
 void RingOperation::request_cancel() noexcept {
-  if (std::exchange(cancel_requested_, true)) return;
+  if (cancel_requested_) return;
+  cancel_requested_ = true;
   parts_of(*this_loop).ring->cancel(*this);
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include <coil/detail/check.hpp>
 
@@ -19,7 +20,8 @@ constexpr bool checks_generations = false;
 constexpr bool checks_generations = true;
 #endif
 
-constexpr std::uint64_t cancel_tag = 1;  // never an address, never a generation's
+constexpr std::uint64_t is_cancel = std::uint64_t{1} << 63;  // in no address, and in no generation
+constexpr std::uint32_t generation_mask = 0x7fffffff;
 constexpr unsigned entries_min = 64;
 constexpr auto pause_for_memory_min = std::chrono::milliseconds(1);
 constexpr auto pause_for_memory_max = std::chrono::milliseconds(32);
@@ -113,13 +115,34 @@ bool UringRing::pass_on(RingOperation& operation) noexcept {
   return true;
 }
 
-bool UringRing::pass_on_cancel(const RingOperation& operation) noexcept {
+bool UringRing::pass_on_cancel(RingOperation& operation) noexcept {
   io_uring_sqe* sqe = next_sqe();
   if (sqe == nullptr) return false;
+  if (free_cancel_ == 0) {
+    cancels_.push_back({nullptr, 0});
+    free_cancel_ = static_cast<std::uint32_t>(cancels_.size());
+  }
+  operation.cancel_ = free_cancel_;
+  Cancel& cancel = cancels_[free_cancel_ - 1];
+  free_cancel_ = cancel.next_free;
+  cancel.target = &operation;
   io_uring_prep_cancel64(sqe, tag_of(operation), 0);
-  sqe->user_data = cancel_tag;
+  sqe->user_data = is_cancel | operation.cancel_;
   ++cancels_in_kernel_;
   return true;
+}
+
+// ENOENT says that the operation is complete, or that it is just being tried again and was overlooked.
+void UringRing::cancel_answered(std::uint32_t cancel, std::int32_t result) noexcept {
+  check(cancels_in_kernel_ != 0, "every cancellation is answered once");
+  --cancels_in_kernel_;
+  RingOperation* target = std::exchange(cancels_[cancel - 1].target, nullptr);
+  cancels_[cancel - 1].next_free = std::exchange(free_cancel_, cancel);
+  if (target == nullptr) return;
+  target->cancel_ = 0;
+  if (result != -ENOENT) return;
+  target->place_ = RingOperation::Place::kernel_and_cancel_backlog;
+  cancel_backlog_.push_back(*target);
 }
 
 // However many opens wait for the other sides of FIFOs, some threads are left for operations that end by themselves.
@@ -209,9 +232,8 @@ void UringRing::drain() noexcept {
     const std::int32_t result = cqe->res;
     const std::uint32_t flags = cqe->flags;
     io_uring_cq_advance(&ring_, 1);
-    if (tag == cancel_tag) {
-      check(cancels_in_kernel_ != 0, "every cancellation is answered once");
-      --cancels_in_kernel_;
+    if ((tag & is_cancel) != 0) {
+      cancel_answered(static_cast<std::uint32_t>(tag), result);
       continue;
     }
     const bool more = (flags & IORING_CQE_F_MORE) != 0;
@@ -220,6 +242,7 @@ void UringRing::drain() noexcept {
     if (!more) {
       if (operation.place_ == RingOperation::Place::kernel_and_cancel_backlog) cancel_backlog_.remove(operation);
       operation.place_ = RingOperation::Place::nowhere;
+      if (operation.cancel_ != 0) cancels_[std::exchange(operation.cancel_, 0) - 1].target = nullptr;
       count_out(operation);
     }
     operation.complete(result, flags, more);
@@ -238,7 +261,7 @@ std::uint64_t UringRing::open_tag(RingOperation& operation) noexcept {
   Tag& tag = tags_[free_tag_];
   free_tag_ = tag.next_free;
   tag.operation = &operation;
-  ++tag.generation;
+  tag.generation = (tag.generation + 1) & generation_mask;
   return tag_of(operation);
 }
 

@@ -28,7 +28,8 @@ private:
   int open_ring(unsigned entries) noexcept;
   io_uring_sqe* next_sqe() noexcept;
   bool pass_on(RingOperation& operation) noexcept;
-  bool pass_on_cancel(const RingOperation& operation) noexcept;
+  bool pass_on_cancel(RingOperation& operation) noexcept;
+  void cancel_answered(std::uint32_t cancel, std::int32_t result) noexcept;
   void limit_workers() noexcept;
   void flush_backlogs() noexcept;
   void enter(std::chrono::nanoseconds timeout) noexcept;
@@ -49,7 +50,16 @@ private:
   io_uring ring_{};
   unsigned workers_ = 0;       // what io_uring_register_iowq_max_workers was told; 0: nothing yet
   std::uint64_t opcodes_ = 0;  // bit per IORING_OP_; 0: not asked yet
+
+  // Cancellations in the kernel: the operation that each is for, null once that is over.
+  struct Cancel {
+    RingOperation* target;
+    std::uint32_t next_free;
+  };
+  std::vector<Cancel> cancels_;
+  std::uint32_t free_cancel_ = 0;  // from 1
   std::size_t cancels_in_kernel_ = 0;
+
   WaitQueue backlog_;         // operations that found the submission queue full
   WaitQueue cancel_backlog_;  // operations whose cancellation did
   std::vector<Tag> tags_;

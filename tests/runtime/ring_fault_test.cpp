@@ -72,6 +72,40 @@ void run_small_and_large(F main) {
 
 }  // namespace
 
+// The kernel does not find an operation that it is about to try again, as a connect to a Unix socket whose queue is
+// full, says ENOENT, and goes on with it. The task waited for ever.
+TEST_CASE("cancel: one that the kernel does not find while it goes on with the operation is tried again") {
+  run_small_and_large([]() -> coil::Coro<void> {
+    const Ends pipe = coil_test::make_pipe();
+    int asked = 0;
+    RingShim shim;
+    shim.submission = [&](io_uring_sqe& sqe) {
+      if (sqe.opcode == IORING_OP_ASYNC_CANCEL && ++asked <= 3) shim.answer(sqe, -ENOENT);
+    };
+    auto reading = coil::create_task(read_text(pipe.out));
+    co_await settle();
+    reading.cancel();
+    CHECK_AWAIT_THROWS(reading, coil::CancelledError);
+    CHECK(asked == 4);
+  });
+}
+
+TEST_CASE("cancel: one that comes too late is not tried again") {
+  run_small_and_large([]() -> coil::Coro<void> {
+    const Ends pipe = coil_test::make_pipe();
+    int asked = 0;
+    RingShim shim;
+    shim.submission = [&](io_uring_sqe& sqe) { asked += sqe.opcode == IORING_OP_ASYNC_CANCEL; };
+    auto reading = coil::create_task(read_text(pipe.out));
+    co_await settle();
+    put(pipe.in, "text");
+    reading.cancel();
+    [[maybe_unused]] const auto outcome = co_await coil::as_result(reading);
+    co_await settle();
+    CHECK(asked <= 1);
+  });
+}
+
 // ---- Calls that fail -------------------------------------------------------------------------------------
 
 TEST_CASE("enter: EINTR, EAGAIN, EBUSY, ENOMEM and ETIME half of the time cost turns, nothing else") {

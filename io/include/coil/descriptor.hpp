@@ -120,7 +120,8 @@ inline std::span<const std::byte> bytes_of(std::string_view text) noexcept {
 // Errors: `std::system_error` with the system call's errno; its text names the call and the descriptor.
 // Cancellation: nothing was read or written, or the count is returned and the next wait throws.
 // Lifetime: the buffers outlive the `co_await`.
-// One that is not blocking is waited for all the same. Zero bytes return 0 at once.
+// One that is not blocking is waited for all the same. Zero bytes return 0 at once. Writes to the same Fd, other than
+// those at an offset, take turns in the order in which they were awaited: two writers are never mixed.
 
 /// Reads up to `buffer.size()` bytes, as soon as there are any, from the file position. 0 is end of file.
 [[nodiscard]] inline detail::ReadOperation read(FdRef fd, std::span<std::byte> buffer) noexcept {

@@ -8,6 +8,10 @@
 
 namespace coil {
 
+namespace detail {
+class KeptFd;
+}
+
 /// A descriptor that is closed at its end.
 ///
 /// It may go, or be closed, while operations on it are under way in other tasks: they are stopped and end with
@@ -59,6 +63,7 @@ public:
     requires(std::convertible_to<const T&, int> && !std::same_as<T, FdRef>)
   FdRef(const T& number) noexcept : number_(number) {}
   FdRef(const Fd& fd) noexcept : number_(fd.number()), state_(fd.state_.get()) {}
+  FdRef(const detail::KeptFd& kept) noexcept;
 
   int number() const noexcept { return number_; }
   detail::FdState* state() const noexcept { return state_; }  // null for a mere number
@@ -67,6 +72,25 @@ private:
   int number_;
   detail::FdState* state_ = nullptr;
 };
+
+namespace detail {
+
+/// An FdRef that may be kept: of an Fd that is closed meanwhile, none is left.
+class KeptFd {
+public:
+  KeptFd(FdRef fd) noexcept : number_(fd.number()), state_(fd.state()) {}
+  KeptFd(const Fd& fd) noexcept : KeptFd(FdRef(fd)) {}
+  int number() const noexcept { return state_ && state_->closing ? -1 : number_; }
+  const FdHold& state() const noexcept { return state_; }
+
+private:
+  int number_;
+  FdHold state_;
+};
+
+}  // namespace detail
+
+inline FdRef::FdRef(const detail::KeptFd& kept) noexcept : number_(kept.number()), state_(kept.state().get()) {}
 
 class Fd::CloseOperation final : public detail::Operation<CloseOperation> {
 public:

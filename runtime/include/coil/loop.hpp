@@ -47,6 +47,8 @@ struct RunOptions {
   Clock clock = Clock::real;
   std::optional<std::uint64_t> shuffle_seed = std::nullopt;  ///< Runs what is ready in a random order.
   Backend backend = Backend::io_uring;
+  /// Accepts and receives with operations that go on by themselves and share their buffers, where the kernel can.
+  bool multishot = true;
 };
 static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
 

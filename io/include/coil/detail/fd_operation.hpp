@@ -33,11 +33,18 @@ protected:
   Abort abort() noexcept override;
   /// The descriptor is being closed: ends soon, or now.
   virtual void stop_for_close() noexcept;
+  /// It is over: for those who override `wake`.
+  void leave() noexcept;
 
   /// Fills in the submission.
   virtual void fill(io_uring_sqe& sqe) noexcept = 0;
   /// Takes a result other than "would block". False: submit again.
   virtual bool progress(std::int32_t result) noexcept;
+  /// In `progress`: submits again when the descriptor is ready.
+  bool wait_until_ready() noexcept {
+    polling_ = true;
+    return false;
+  }
   /// In `await_resume`: the result; throws CancelledError or `std::system_error`.
   std::size_t take_value();
   [[noreturn]] void throw_error(int error) const;
@@ -63,8 +70,10 @@ protected:
 private:
   friend struct FdState;
   bool advance(std::int32_t result) noexcept final;
-  void start_turn() noexcept { RingOperation::submit(); }
-  void leave() noexcept;
+  void start_turn() noexcept {
+    in_line_ = false;
+    RingOperation::submit();
+  }
 
   short readiness_;  // what poll(2) is asked for on EAGAIN
   bool polling_ = false;

@@ -33,10 +33,14 @@ struct FdState final : Pooled {
   bool enter(FdOperation& operation) noexcept;
   /// It is over.
   void leave(FdOperation& operation) noexcept;
+  /// Between the two it stays open, for an operation that is in the list of another descriptor and ends by itself.
+  void pin() noexcept { ++pins; }
+  void unpin() noexcept;
 
-  int number;                         // -1 once closed
-  int error = 0;                      // of closing
-  std::uint32_t refs = 0;             // of the owner, and of operations, awaited or not
+  int number;              // -1 once closed
+  int error = 0;           // of closing
+  std::uint32_t refs = 0;  // of the owner, and of operations, awaited or not
+  std::uint32_t pins = 0;
   bool closing = false;               // or given away
   FdOperation* operations = nullptr;  // under way, the newest first
   FdOperation* writer = nullptr;      // whose turn it is among those that take turns
@@ -45,7 +49,7 @@ struct FdState final : Pooled {
   LoopCore* loop = nullptr;           // of the operations
 
 private:
-  void finish() noexcept;
+  void finish_if_free() noexcept;
 };
 
 using FdHold = StateRef<FdState>;

@@ -109,22 +109,22 @@ protected:
   std::int32_t take_result();
 
   std::int32_t result_ = 0;
-  bool self_finishing_ = false;  // completes without a peer, as file operations do
-  bool may_wait_ = false;        // in a thread of the kernel, for a peer
-  bool restarts_ = true;         // is tried again after an interruption
-  bool internal_ = false;        // not counted in the metrics
-  bool cancel_requested_ = false;
-  bool cancelled_ = false;  // ended by its cancellation: it has done nothing
+  bool self_finishing_ : 1 = false;  // completes without a peer, as file operations do
+  bool may_wait_ : 1 = false;        // in a thread of the kernel, for a peer
+  bool restarts_ : 1 = true;         // is tried again after an interruption
+  bool internal_ : 1 = false;        // not counted in the metrics
+  bool cancel_requested_ : 1 = false;
+  bool cancelled_ : 1 = false;  // ended by its cancellation: it has done nothing
 
 private:
   friend class UringRing;
   enum class Place : std::uint8_t { nowhere, backlog, kernel, kernel_and_cancel_backlog };
   void request_cancel() noexcept;
 
-  bool stopped_ = false;  // what asked for the cancellation was not the task
-
+  bool stopped_ : 1 = false;  // what asked for the cancellation was not the task
   Place place_ = Place::nowhere;
-  std::uint32_t tag_ = 0;  // of the ring: where it checks completions against live operations
+  std::uint32_t tag_ = 0;     // of the ring: where it checks completions against live operations
+  std::uint32_t cancel_ = 0;  // of the ring: which of its cancellations is this one's, from 1
 };
 
 /// Whether the running loop's clock is virtual: only then it matters which operations finish by themselves.
