@@ -17,7 +17,8 @@ FLOORS = {
        " uring_ring",
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
-    4: "descriptor detail/fd_operation file_operations poll",
+    4: "descriptor detail/fd_operation file_operations poll detail/owned_fd",
+    5: "child_process child_signals command communicate.cpp pipe_ends process spawn",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

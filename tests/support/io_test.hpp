@@ -38,7 +38,7 @@ inline coil::Coro<void> end_operations() {
   CHECK_MESSAGE(running_ring().counters().faults == 0, "the kernel was given a buffer that is gone (EFAULT)");
 }
 
-inline void run_io_test(coil::Coro<void> (*body)(Reports&)) {
+inline void run_io_test(coil::Coro<void> (*body)(Reports&), const coil::RunOptions& options = virtual_time) {
   LeakCheck leaks;
   Reports reports;
   auto main = [&]() -> coil::Coro<void> {
@@ -47,7 +47,7 @@ inline void run_io_test(coil::Coro<void> (*body)(Reports&)) {
     co_await end_operations();
     outcome.value();
   };
-  coil::run(main, virtual_time);
+  coil::run(main, options);
 }
 
 // ---- Descriptors to try things on ------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <coil/as_result.hpp>
 #include <coil/call_graph.hpp>
 #include <coil/clock.hpp>
+#include <coil/command.hpp>
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>
@@ -15,7 +16,9 @@
 #include <coil/gather.hpp>
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
+#include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
+#include <coil/process.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/sleep.hpp>
