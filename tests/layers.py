@@ -21,6 +21,8 @@ FLOORS = {
     3: "context_var",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer",
     5: "detail/acceptor multishot stream_socket tcp unix_socket",
+    4: "descriptor detail/fd_operation file_operations poll detail/owned_fd",
+    5: "child_process child_signals command communicate.cpp pipe_ends process spawn",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

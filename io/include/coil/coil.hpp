@@ -7,6 +7,7 @@
 #include <coil/clock.hpp>
 #include <coil/context.hpp>
 #include <coil/context_var.hpp>
+#include <coil/command.hpp>
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>
@@ -18,8 +19,10 @@
 #include <coil/handle.hpp>
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
+#include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
 #include <coil/race.hpp>
+#include <coil/process.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/shield.hpp>

@@ -1,0 +1,123 @@
+#pragma once
+#include <sys/types.h>
+
+#include <chrono>
+#include <concepts>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <coil/clock.hpp>
+
+namespace coil {
+
+/// What a standard stream of a child process is connected to.
+enum class Stdio : unsigned char {
+  inherit,    ///< What this process has there.
+  piped,      ///< A pipe to this process.
+  devnull,    ///< /dev/null.
+  to_stdout,  ///< For stderr: wherever stdout goes.
+};
+using enum Stdio;
+
+/// A program to run, with its arguments, and what its process is to be like.
+///
+/// A child gets no descriptor but 0 to 2 and what was passed on purpose, no blocked signal, and SIGPIPE as by default.
+/// Errors: `std::invalid_argument` for a NUL byte in any text.
+class Command {
+public:
+  static constexpr Stdio inherit = Stdio::inherit;
+  static constexpr Stdio piped = Stdio::piped;
+  static constexpr Stdio devnull = Stdio::devnull;
+  static constexpr Stdio to_stdout = Stdio::to_stdout;
+
+  /// A name without a slash is looked for in the PATH that the child will have; its empty entries, which would mean the
+  /// current folder, are passed over. Arguments go to the program as they are, no shell is involved; text from
+  /// elsewhere may begin with `-` and be taken for an option, unless `--` stands before it.
+  template <class... Args>
+    requires(std::convertible_to<Args, std::string> && ...)
+  explicit Command(std::string program, Args&&... arguments) {
+    add(std::move(program));
+    (add(std::forward<Args>(arguments)), ...);
+  }
+  /// `script` for /bin/sh. Never put into it what comes from elsewhere.
+  static Command shell(std::string script);
+
+  Command& arg(std::string argument) { return add(std::move(argument)); }
+  /// Adds all of a range of what converts to `std::string`.
+  template <class Range>
+    requires requires(const Range& range) {
+      { *range.begin() } -> std::convertible_to<std::string>;
+      range.end();
+    }
+  Command& args(const Range& arguments) {
+    for (const auto& argument : arguments) add(std::string(argument));
+    return *this;
+  }
+
+  Command& stdin_(Stdio from);
+  Command& stdout_(Stdio to);
+  Command& stderr_(Stdio to);
+  /// A descriptor of this process, which stays open and the caller's until the child is started.
+  Command& stdin_(int fd);
+  Command& stdout_(int fd);
+  Command& stderr_(int fd);
+  /// The child has `fd` under the number `as`, 3 or more; without `as` under the same one.
+  Command& pass_fd(int fd) { return pass_fd(fd, fd); }
+  Command& pass_fd(int fd, int as);
+
+  /// The folder it starts in. A program or a PATH entry with a relative path is looked for from there.
+  Command& cwd(std::string path);
+  /// Sets a variable beside those of this process.
+  Command& env(std::string name, std::string value);
+  Command& unset_env(std::string name);
+  /// Starts from no variable at all; what was set before is gone.
+  Command& clear_env();
+
+  /// A session of its own, without the terminal. It leads a process group as well.
+  Command& new_session();
+  /// A process group: its own, or with an id that of others. `Process::signal_group` reaches it.
+  Command& process_group(pid_t id = 0);
+  /// How long it may take after SIGTERM, when its `Process` goes, before SIGKILL follows. Default: 2 s.
+  template <class Rep, class Period>
+  Command& grace(std::chrono::duration<Rep, Period> time) {
+    grace_ = detail::to_nanoseconds(time);
+    return *this;
+  }
+
+  const std::string& program() const noexcept { return arguments_.front(); }
+  const std::vector<std::string>& arguments() const noexcept { return arguments_; }
+
+private:
+  friend class Process;
+  struct Connection {
+    Stdio kind = inherit;
+    int fd = -1;  // of this process; -1: see `kind`
+  };
+  struct Passed {
+    int fd;
+    int as;
+  };
+  struct Variable {
+    std::string name;
+    std::optional<std::string> value;  // nothing: unset
+  };
+
+  Command& add(std::string argument);
+  Command& set_variable(std::string name, std::optional<std::string> value);
+  std::vector<std::string> environment() const;
+
+  std::vector<std::string> arguments_;  // the program first
+  Connection streams_[3];
+  std::vector<Passed> passed_;
+  std::optional<std::string> cwd_;
+  std::vector<Variable> variables_;
+  bool inherits_environment_ = true;
+  bool new_session_ = false;
+  std::optional<pid_t> process_group_;
+  std::chrono::nanoseconds grace_ = std::chrono::seconds(2);
+};
+
+}  // namespace coil
