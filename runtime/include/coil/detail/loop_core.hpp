@@ -24,6 +24,7 @@ struct LoopCore {
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;
   LoopParts* parts = nullptr;      // the rest, in the sources
+  std::uint64_t number = 0;        // no two loops of a process have the same
   ContextData* context = nullptr;  // of the step or callback that runs
 
   void push_ready(Ready& node) noexcept {
