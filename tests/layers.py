@@ -17,7 +17,7 @@ FLOORS = {
        " uring_ring",
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
-    3: "barrier condition event lock semaphore",
+    3: "barrier condition event lock queue semaphore",
     4: "descriptor detail/fd_operation file_operations poll",
     9: "coil",
 }

@@ -20,6 +20,7 @@
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
 #include <coil/poll.hpp>
+#include <coil/queue.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/semaphore.hpp>
