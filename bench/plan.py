@@ -17,6 +17,8 @@ FIGURES = {
     "gather": ("ms", "wall time beyond 100 ms of {n} tasks that sleep 100 ms"),
     "gather_cpu": ("ms", "CPU time of {n} tasks that sleep 100 ms"),
     "gather_rss": ("MiB", "most memory in use with {n} tasks that sleep 100 ms"),
+    "queue": ("ns", "an item to another task through a queue, and one back"),
+    "lock": ("ns", "take a lock that is free, and release it"),
     "startup": ("ms", "start a program that prints a line from a task, until its end"),
 }
 
@@ -59,6 +61,16 @@ COUNTS = {
         "thread": (500, 10_000, 10_000),
         "process": (100, 1_000, 10_000),
         "asyncio": (20_000, 100_000, 200_000),
+    },
+    "queue": {
+        "coil": (300_000, 1_000_000, 3_000_000),
+        "limit": (300_000, 1_000_000, 3_000_000),
+        "asyncio": (30_000, 100_000, 300_000),
+    },
+    "lock": {
+        "coil": (1_000_000, 10_000_000, 30_000_000),
+        "limit": (1_000_000, 10_000_000, 30_000_000),
+        "asyncio": (100_000, 1_000_000, 1_000_000),
     },
     "startup": {
         "coil": (10, 20, 50),

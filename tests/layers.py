@@ -16,13 +16,13 @@ FLOORS = {
        " report state_pool.cpp symbol",
     1: "loop loop_parts inbox callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error"
        " ring_operation.cpp task_step uring_ring",
-    2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph detail/cancel_scope"
-       " detail/child task_core.cpp report.cpp",
-    3: "context_var",
-    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer",
-    5: "detail/acceptor multishot stream_socket tcp unix_socket",
-    4: "descriptor detail/fd_operation file_operations poll detail/owned_fd",
-    5: "child_process child_signals command communicate.cpp pipe_ends process spawn",
+    2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
+       " detail/cancel_scope detail/child task_core.cpp report.cpp",
+    3: "context_var barrier condition event lock queue semaphore",
+    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
+       " detail/owned_fd",
+    5: "detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
+       " pipe_ends process spawn",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

@@ -118,7 +118,36 @@ async def gather(count):
     show("gather_rss", peak_mib())
 
 
-CASES = {"spawn": spawn, "yield": yield_, "chain": chain, "timers": timers, "idle": idle, "gather": gather}
+async def answer(there, back, count):
+    for _ in range(count):
+        await back.put(await there.get() + 1)
+
+
+async def queue(count):
+    start = time.perf_counter_ns()
+    there, back = asyncio.Queue(1), asyncio.Queue(1)
+    answering = asyncio.create_task(answer(there, back, count))
+    total = 0
+    for i in range(count):
+        await there.put(i)
+        total += await back.get()
+    show_ns_each("queue", start, count)
+    assert total == count * (count + 1) // 2
+    await answering
+
+
+async def lock(count):
+    guarded = 0
+    start = time.perf_counter_ns()
+    one = asyncio.Lock()
+    for _ in range(count):
+        async with one:
+            guarded += 1
+    show_ns_each("lock", start, count)
+
+
+CASES = {"spawn": spawn, "yield": yield_, "chain": chain, "timers": timers, "idle": idle, "gather": gather,
+         "queue": queue, "lock": lock}
 
 
 def main(arguments):

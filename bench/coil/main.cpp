@@ -111,6 +111,40 @@ coil::Coro<void> gather(long count) {
   measure::print_gather(wall, cpu, measure::peak_mib());
 }
 
+coil::Coro<void> answer(coil::Queue<long>& there, coil::Queue<long>& back, long count) {
+  for (long i = 0; i < count; ++i) {
+    const long value = co_await there.get();
+    co_await back.put(value + 1);
+  }
+}
+
+coil::Coro<void> queue(long count) {
+  const measure::Stopwatch watch;
+  coil::Queue<long> there(1);
+  coil::Queue<long> back(1);
+  const auto answering = coil::create_task(answer(there, back, count));
+  long sum = 0;
+  for (long i = 0; i < count; ++i) {
+    co_await there.put(i);
+    sum += co_await back.get();
+  }
+  watch.print_ns_each("queue", count);
+  if (sum != count * (count + 1) / 2) std::abort();
+  co_await answering;
+}
+
+coil::Coro<void> lock(long count) {
+  static volatile long guarded = 0;
+  const measure::Stopwatch watch;
+  coil::Lock lock;
+  for (long i = 0; i < count; ++i) {
+    co_await lock.acquire();
+    guarded = guarded + 1;
+    lock.release();
+  }
+  watch.print_ns_each("lock", count);
+}
+
 template <coil::Coro<void> (*body)(long)>
 void run(long count) {
   coil::run(body(count));
@@ -125,5 +159,7 @@ int main(int argc, char** argv) {
                             {"chain", run<chain>},
                             {"timers", run<timers>},
                             {"idle", run<idle>},
-                            {"gather", run<gather>}});
+                            {"gather", run<gather>},
+                            {"queue", run<queue>},
+                            {"lock", run<lock>}});
 }

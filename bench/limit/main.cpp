@@ -94,7 +94,7 @@ Job answer(long count) {
   }
 }
 
-Job channel(long count) {
+Job queue(long count) {
   const measure::Stopwatch watch;
   answer(count).start();
   long sum = 0;
@@ -102,11 +102,11 @@ Job channel(long count) {
     co_await there.put(i);
     sum += co_await back.get();
   }
-  watch.print_ns_each("channel", count);
+  watch.print_ns_each("queue", count);
   if (sum != count * (count + 1) / 2) std::abort();
 }
 
-Job mutex(long count) {
+Job lock(long count) {
   static volatile long guarded = 0;
   const measure::Stopwatch watch;
   limit::Mutex mutex;
@@ -115,7 +115,7 @@ Job mutex(long count) {
     guarded = guarded + 1;
     mutex.unlock();
   }
-  watch.print_ns_each("mutex", count);
+  watch.print_ns_each("lock", count);
 }
 
 template <Job (*body)(long)>
@@ -134,6 +134,6 @@ int main(int argc, char** argv) {
                             {"timers", run<timers>},
                             {"idle", run<idle>},
                             {"gather", run<gather>},
-                            {"channel", run<channel>},
-                            {"mutex", run<mutex>}});
+                            {"queue", run<queue>},
+                            {"lock", run<lock>}});
 }

@@ -1,5 +1,6 @@
 #include <coil/loop.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,8 @@ Loop& LoopCore::loop() noexcept { return static_cast<Loop&>(*this); }
 Loop& get_running_loop() { return detail::running_loop().loop(); }
 
 Loop::Loop(const RunOptions& options) {
+  static constinit std::atomic<std::uint64_t> loops_made{0};
+  number = loops_made.fetch_add(1, std::memory_order_relaxed) + 1;
   parts = new LoopParts(options);
   inbox = new detail::Inbox(parts->wake_up);
   states = new detail::StatePool(this);

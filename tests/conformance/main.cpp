@@ -52,6 +52,14 @@ std::string describe(const std::exception_ptr& error) {
     return "Failure(" + std::string(failure.what()) + ")";
   } catch (const coil::TimeoutError&) {
     return "TimeoutError";
+  } catch (const coil::QueueEmpty&) {
+    return "QueueEmpty";
+  } catch (const coil::QueueFull&) {
+    return "QueueFull";
+  } catch (const coil::QueueShutDown&) {
+    return "QueueShutDown";
+  } catch (const coil::BrokenBarrierError&) {
+    return "BrokenBarrierError";
   } catch (const coil::InvalidStateError&) {
     return "InvalidStateError";
   } catch (const std::invalid_argument&) {

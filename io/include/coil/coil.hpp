@@ -3,20 +3,24 @@
 // All of coil but the optional parts.
 
 #include <coil/as_result.hpp>
+#include <coil/barrier.hpp>
 #include <coil/call_graph.hpp>
 #include <coil/clock.hpp>
 #include <coil/context.hpp>
 #include <coil/context_var.hpp>
 #include <coil/command.hpp>
+#include <coil/condition.hpp>
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>
 #include <coil/error.hpp>
+#include <coil/event.hpp>
 #include <coil/exception_group.hpp>
 #include <coil/file_operations.hpp>
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
 #include <coil/handle.hpp>
+#include <coil/lock.hpp>
 #include <coil/loop.hpp>
 #include <coil/outcome.hpp>
 #include <coil/pipe_ends.hpp>
@@ -26,6 +30,10 @@
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/shield.hpp>
+#include <coil/queue.hpp>
+#include <coil/run.hpp>
+#include <coil/scope.hpp>
+#include <coil/semaphore.hpp>
 #include <coil/sleep.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>

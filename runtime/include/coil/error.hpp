@@ -32,6 +32,34 @@ public:
   explicit TimeoutError(const std::string& what) : std::runtime_error(what) {}
 };
 
+/// A queue has no item: `get_nowait`.
+class QueueEmpty : public std::runtime_error {
+public:
+  QueueEmpty() : std::runtime_error("the queue is empty") {}
+  explicit QueueEmpty(const std::string& what) : std::runtime_error(what) {}
+};
+
+/// A queue has no room for an item: `put_nowait`.
+class QueueFull : public std::runtime_error {
+public:
+  QueueFull() : std::runtime_error("the queue is full") {}
+  explicit QueueFull(const std::string& what) : std::runtime_error(what) {}
+};
+
+/// A queue was shut down: it takes no items any more, or has none left.
+class QueueShutDown : public std::runtime_error {
+public:
+  QueueShutDown() : std::runtime_error("the queue is shut down") {}
+  explicit QueueShutDown(const std::string& what) : std::runtime_error(what) {}
+};
+
+/// A barrier was aborted, or reset while a task waited at it.
+class BrokenBarrierError : public std::runtime_error {
+public:
+  BrokenBarrierError() : std::runtime_error("the barrier is broken") {}
+  explicit BrokenBarrierError(const std::string& what) : std::runtime_error(what) {}
+};
+
 /// A result was asked for too early, or set twice.
 class InvalidStateError : public std::logic_error {
 public:

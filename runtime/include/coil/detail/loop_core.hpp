@@ -26,6 +26,7 @@ struct LoopCore {
   std::size_t tasks_alive = 0;
   LoopParts* parts = nullptr;  // the rest, in the sources; null once closed
   Inbox* inbox = nullptr;      // always there: other threads may post at any time
+  std::uint64_t number = 0;    // no two loops of a process have the same
 
   void push_ready(Ready& node) noexcept {
     *ready_end = &node;
