@@ -50,9 +50,9 @@ struct Open {
 /// Runs `main_coroutine` and turns how it ends into an exit status: Ctrl-C gives 130, an error 1 and its text,
 /// after `prefix`.
 template <class F>
-int run(F main_coroutine, std::string_view prefix = {}) {
+int run(F main_coroutine, std::string_view prefix = {}, const coil::RunOptions& options = {}) {
   try {
-    return coil::run(std::move(main_coroutine));
+    return coil::run(std::move(main_coroutine), options);
   } catch (const coil::KeyboardInterrupt&) {
     return 130;
   } catch (const std::exception& error) {

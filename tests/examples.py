@@ -218,5 +218,23 @@ def timeouts(programs, folder):
         expect(word in printed, f"does not print {word}: {printed}")
 
 
+RETRY = """\
+  0.0 s: attempt 1 failed: connection refused
+  1.0 s: attempt 2 failed: connection refused
+  8.0 s: attempt 3 failed: timed out
+ 17.0 s: attempt 4 failed: timed out
+ 25.2 s: the answer is hello
+ 25.2 s: attempt 1 failed: connection refused
+ 26.2 s: attempt 2 failed: connection refused
+ 33.2 s: given up: timed out
+"""
+
+
+@step("retry: the pauses double, and no time passes")
+def retry(programs, folder):
+    done = run(programs["retry"])
+    expect(done.stdout == RETRY, f"prints {done.stdout}")
+
+
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,7 @@
 #include <coil/timeout.hpp>
 
+#include <coil/wait.hpp>
+
 namespace coil {
 
 Timeout::Timeout(std::optional<time_point> when) : when_(when) { arm(); }
@@ -53,11 +55,11 @@ std::optional<time_point> Deadline::resolve() const {
   return when;
 }
 
-// Cancels what is awaited and waits for it, whatever it answers.
+// Cancels what is awaited and waits for it, whatever it answers; if it is cancelled meanwhile, no longer.
 Coro<void> end_expired(Child child) {
   child.state().cancel({});
   const std::span<Child> all(&child, 1);
-  co_await GatherOperation(all, true);
+  co_await WaitOperation(all, WaitOptions());
 }
 
 }  // namespace detail

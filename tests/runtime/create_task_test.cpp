@@ -189,69 +189,6 @@ LOOP_TEST("create_task: an exception thrown while the arguments are copied is th
   CHECK(coil::all_tasks().size() == 1);
 }
 
-LOOP_TEST("create_task: eager runs the first step at the call, up to its first suspension") {
-  std::string log;
-  auto work = [&]() -> coil::Coro<int> {
-    log += "started;";
-    co_await coil::sleep(1s);
-    log += "finished;";
-    co_return 2;
-  };
-  auto task = coil::create_task(work(), {.eager = true});
-  CHECK(log == "started;");
-  CHECK(!task.done());
-  const int value = co_await task;
-  CHECK(value == 2);
-  CHECK(log == "started;finished;");
-}
-
-LOOP_TEST("create_task: eager, a task that never suspends is done on return") {
-  auto good = coil::create_task([]() -> coil::Coro<int> { co_return 5; }(), {.eager = true});
-  auto bad = coil::create_task(
-      []() -> coil::Coro<int> {
-        throw std::runtime_error("x");
-        co_return 5;
-      }(),
-      {.eager = true});
-  CHECK(good.done());
-  CHECK(good.result() == 5);
-  CHECK(bad.done());
-  CHECK(coil_test::text_of(bad.exception()) == "x");
-  CHECK(!good.cancel());
-  co_await coil::yield();
-}
-
-LOOP_TEST("create_task: eager, current_task() is the new task inside and the old one after") {
-  const coil::TaskRef outer = coil::current_task();
-  coil::TaskRef inner = outer;
-  auto look = [&]() -> coil::Coro<void> {
-    inner = coil::current_task();
-    co_await coil::yield();
-    CHECK(coil::current_task() == inner);
-  };
-  auto task = coil::create_task(look(), {.eager = true});
-  CHECK(inner == coil::TaskRef(task));
-  CHECK(coil::current_task() == outer);
-  co_await task;
-}
-
-LOOP_TEST("create_task: eager ones can be nested") {
-  std::string log;
-  auto inner = [&]() -> coil::Coro<void> {
-    log += "inner;";
-    co_await coil::yield();
-    log += "inner end;";
-  };
-  auto outer = [&]() -> coil::Coro<void> {
-    log += "outer;";
-    auto task = coil::create_task(inner(), {.eager = true});
-    log += "outer goes on;";
-    co_await task;
-  };
-  co_await coil::create_task(outer(), {.eager = true});
-  CHECK(log == "outer;inner;outer goes on;inner end;");
-}
-
 LOOP_TEST("create_task: one hundred thousand tasks end and leave nothing behind") {
   const auto frames = coil::detail::live_frames();
   long long sum = 0;

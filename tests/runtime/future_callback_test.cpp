@@ -9,6 +9,36 @@
 using namespace std::chrono_literals;
 using coil_test::value_after;
 
+LOOP_TEST("future: done callbacks never run inside set_result, but in order in a later turn") {
+  auto future = coil::get_running_loop().create_future<int>();
+  std::string log;
+  future.add_done_callback([&] { log += "first;"; });
+  future.add_done_callback([&](coil::Future<int> done) { log += "second " + std::to_string(done.result()) + ";"; });
+  future.set_result(1);
+  CHECK(log == "");
+  co_await coil::yield();
+  CHECK(log == "first;second 1;");
+}
+
+LOOP_TEST("future: a done callback added when it is done runs as well, in a later turn") {
+  auto future = coil::get_running_loop().create_future<int>();
+  future.set_result(1);
+  bool called = false;
+  future.add_done_callback([&] { called = true; });
+  CHECK(!called);
+  co_await coil::yield();
+  CHECK(called);
+}
+
+LOOP_TEST("future: done callbacks run after a cancel, too") {
+  auto future = coil::get_running_loop().create_future<int>();
+  bool cancelled = false;
+  future.add_done_callback([&](coil::Future<int> done) { cancelled = done.cancelled(); });
+  future.cancel();
+  co_await coil::yield();
+  CHECK(cancelled);
+}
+
 LOOP_TEST("future: pending, with a done callback, it goes with its last handle; the callback is released uncalled") {
   const auto frames = coil::detail::live_frames();
   auto shared = std::make_shared<int>(1);
@@ -180,4 +210,17 @@ TEST_CASE("future: done callbacks of futures that outlive their loop pending are
     future = {};
   }
   CHECK(shared.use_count() == 1);
+}
+
+TEST_CASE("future: one with callbacks that is set after its loop has closed calls nobody") {
+  coil::Future<int> future;
+  bool called = false;
+  auto main = [&]() -> coil::Coro<void> {
+    future = coil::get_running_loop().create_future<int>();
+    future.add_done_callback([&] { called = true; });
+    co_return;
+  };
+  coil::run(main, coil_test::virtual_time);
+  future.set_result(1);
+  CHECK(!called);
 }

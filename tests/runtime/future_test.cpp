@@ -2,6 +2,7 @@
 
 #include "../support/loop_test.hpp"
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -208,36 +209,6 @@ LOOP_TEST("future: a move-only result goes to the first await, later ones throw 
   CHECK_AWAIT_THROWS(future, coil::InvalidStateError);
 }
 
-LOOP_TEST("future: done callbacks never run inside set_result, but in order in a later turn") {
-  auto future = coil::get_running_loop().create_future<int>();
-  std::string log;
-  future.add_done_callback([&] { log += "first;"; });
-  future.add_done_callback([&](coil::Future<int> done) { log += "second " + std::to_string(done.result()) + ";"; });
-  future.set_result(1);
-  CHECK(log == "");
-  co_await coil::yield();
-  CHECK(log == "first;second 1;");
-}
-
-LOOP_TEST("future: a done callback added when it is done runs as well, in a later turn") {
-  auto future = coil::get_running_loop().create_future<int>();
-  future.set_result(1);
-  bool called = false;
-  future.add_done_callback([&] { called = true; });
-  CHECK(!called);
-  co_await coil::yield();
-  CHECK(called);
-}
-
-LOOP_TEST("future: done callbacks run after a cancel, too") {
-  auto future = coil::get_running_loop().create_future<int>();
-  bool cancelled = false;
-  future.add_done_callback([&](coil::Future<int> done) { cancelled = done.cancelled(); });
-  future.cancel();
-  co_await coil::yield();
-  CHECK(cancelled);
-}
-
 LOOP_TEST("future: cancelling a task that waits for it cancels it, and so reaches its other waiters") {
   auto future = coil::get_running_loop().create_future<int>();
   auto wait = [&]() -> coil::Coro<int> {
@@ -301,19 +272,6 @@ LOOP_TEST("future: an exception that nobody can take any more is reported") {
   CHECK(report.message.find("never retrieved") != std::string::npos);
 }
 
-TEST_CASE("future: one with callbacks that is set after its loop has closed calls nobody") {
-  coil::Future<int> future;
-  bool called = false;
-  auto main = [&]() -> coil::Coro<void> {
-    future = coil::get_running_loop().create_future<int>();
-    future.add_done_callback([&] { called = true; });
-    co_return;
-  };
-  coil::run(main, coil_test::virtual_time);
-  future.set_result(1);
-  CHECK(!called);
-}
-
 LOOP_TEST("future: is set and cancelled through const handles, and told to callbacks by reference") {
   const auto future = coil::get_running_loop().create_future<int>();
   int got = 0;
@@ -326,4 +284,75 @@ LOOP_TEST("future: is set and cancelled through const handles, and told to callb
   [handle] { handle.cancel(); }();
   co_await coil::yield();
   CHECK(got == 7);
+}
+
+LOOP_TEST("future: a result whose copying throws leaves it pending") {
+  struct Fragile {
+    Fragile() = default;
+    Fragile(const Fragile&) { throw std::runtime_error("cannot be copied"); }
+  };
+  auto future = coil::get_running_loop().create_future<Fragile>();
+  CHECK_THROWS_WITH(future.set_result(Fragile()), "cannot be copied");
+  CHECK(!future.done());
+  CHECK(future.cancel());
+  co_await coil::yield();
+}
+
+LOOP_TEST("future: gives references, and large results") {
+  int number = 1;
+  auto reference = coil::get_running_loop().create_future<int&>();
+  reference.set_result(number);
+  int& got = co_await reference;
+  CHECK(&got == &number);
+  CHECK(&reference.result() == &number);
+  auto large = coil::get_running_loop().create_future<std::array<int, 100>>();
+  std::array<int, 100> numbers{};
+  numbers[99] = 5;
+  large.set_result(numbers);
+  const auto copy = co_await large;
+  CHECK(copy[99] == 5);
+}
+
+LOOP_TEST("future: a null exception_ptr is std::invalid_argument, and leaves it pending") {
+  auto future = coil::get_running_loop().create_future<int>();
+  CHECK_THROWS_AS(future.set_exception(std::exception_ptr()), std::invalid_argument);
+  CHECK(!future.done());
+  co_await coil::yield();
+}
+
+LOOP_TEST("future: calls on an empty handle are a logic_error that names them; done, cancelled and cancel are false") {
+  const coil::Future<int> empty;
+  CHECK(!empty.done());
+  CHECK(!empty.cancelled());
+  CHECK(!empty.cancel());
+  const auto text_of = [](auto call) {
+    try {
+      call();
+    } catch (const std::logic_error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string rest = "() of an empty Task or Future; make one with create_task() or create_future()";
+  CHECK(text_of([&] { empty.result(); }) == "coil: result" + rest);
+  CHECK(text_of([&] { static_cast<void>(empty.exception()); }) == "coil: exception" + rest);
+  CHECK(text_of([&] { empty.set_result(1); }) == "coil: set_result" + rest);
+  CHECK(text_of([&] { empty.set_exception(std::runtime_error("x")); }) == "coil: set_exception" + rest);
+  CHECK(text_of([&] { empty.add_done_callback([] {}); }) == "coil: add_done_callback" + rest);
+  CHECK_AWAIT_THROWS(empty, std::logic_error);
+}
+
+LOOP_TEST("future: an exception that is a CancelledError cancels the waiter, not the future") {
+  auto future = coil::get_running_loop().create_future<int>();
+  future.set_exception(coil::CancelledError("own"));
+  CHECK(!future.cancelled());
+  CHECK(future.exception() != nullptr);
+  auto wait = [&]() -> coil::Coro<int> {
+    const int value = co_await future;
+    co_return value;
+  };
+  auto waiter = coil::create_task(wait());
+  CHECK_AWAIT_THROWS(waiter, coil::CancelledError);
+  CHECK(waiter.cancelled());
+  CHECK(waiter.cancelling() == 0);
 }

@@ -4,6 +4,7 @@
 #include "../support/loop_test.hpp"
 
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using coil_test::elapsed;
@@ -206,4 +207,67 @@ LOOP_TEST("timeout: many in turn leave no timer and no frame") {
   }
   CHECK(coil::get_running_loop().metrics().timers == 0);
   CHECK(coil::detail::live_frames() == frames);
+}
+
+LOOP_TEST("timeout: a task that has swallowed a cancellation may be cancelled inside it: CancelledError") {
+  auto work = [&]() -> coil::Coro<void> {
+    co_await coil_test::return_when_cancelled(0);
+    const auto body = []() -> coil::Coro<void> {
+      coil::current_task().cancel("again");
+      co_await coil::sleep(2s);
+    };
+    co_await coil::timeout(1s, body);
+  };
+  auto task = coil::create_task(work());
+  co_await coil::yield();
+  task.cancel();
+  CHECK_AWAIT_THROWS(task, coil::CancelledError);
+  CHECK(elapsed() == 0s);
+  CHECK(task.cancelling() == 2);
+}
+
+LOOP_TEST("timeout: a task group inside it whose child fails in its cleanup throws that, in a group") {
+  auto child = [&]() -> coil::Coro<void> {
+    co_await coil_test::return_when_cancelled(0);
+    throw std::runtime_error("in cleanup");
+  };
+  auto body = [&]() -> coil::Coro<void> {
+    const auto group = [&](coil::TaskGroup& tasks) -> coil::Coro<void> {
+      tasks.create_task(child());
+      co_await coil::sleep(1h);
+    };
+    co_await coil::task_group(group);
+  };
+  std::vector<std::string> failures;
+  try {
+    co_await coil::timeout(1s, body);
+  } catch (const coil::ExceptionGroup& group) {
+    for (const auto& failure : group.exceptions()) failures.push_back(coil_test::text_of(failure));
+  }
+  CHECK(failures == std::vector<std::string>{"in cleanup"});
+  CHECK(coil::current_task().cancelling() == 0);
+  co_await coil::sleep(1s);
+  CHECK(elapsed() == 2s);
+}
+
+LOOP_TEST("timeout: its deadline may be moved by another task while the body waits") {
+  coil::Timeout* deadline = nullptr;
+  const auto body = [&](coil::Timeout& mine) -> coil::Coro<void> {
+    deadline = &mine;
+    co_await coil::sleep(1h);
+  };
+  auto limited = [&]() -> coil::Coro<void> { co_await coil::timeout(10s, body); };
+  auto task = coil::create_task(limited());
+  co_await coil::sleep(1s);
+  CHECK(*deadline->when() == coil::time_point{} + 10s);
+  deadline->reschedule(coil::time_point{} + 30s);
+  co_await coil::sleep(20s);
+  CHECK(!task.done());
+  deadline->reschedule(std::nullopt);
+  CHECK(!deadline->when());
+  co_await coil::sleep(1min);
+  CHECK(!deadline->expired());
+  deadline->reschedule(coil::time_point{} + 2min);
+  CHECK_AWAIT_THROWS(task, coil::TimeoutError);
+  CHECK(elapsed() == 2min);
 }

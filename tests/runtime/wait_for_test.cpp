@@ -207,3 +207,68 @@ LOOP_TEST("wait_for: of an empty task or future is a logic_error that names it")
   }
   CHECK_AWAIT_THROWS(coil::wait_for(coil::Task<int>(), std::nullopt), std::logic_error);
 }
+
+LOOP_TEST("wait_for: cancelled from outside it cancels the task, with a limit and without one") {
+  for (const bool limited : {false, true}) {
+    CAPTURE(limited);
+    auto inner = coil::create_task(value_after(1h, 5));
+    auto outer = limited ? coil::create_task(coil::wait_for(inner, 1min))
+                         : coil::create_task(coil::wait_for(inner, std::nullopt));
+    co_await coil::yield();
+    co_await coil::yield();
+    outer.cancel();
+    CHECK_AWAIT_THROWS(outer, coil::CancelledError);
+    CHECK(inner.cancelled());
+  }
+}
+
+LOOP_TEST("wait_for: cancelled in the turn in which the task ends, it throws, and goes no further (CPython GH-86296)") {
+  auto inner = coil::create_task([]() -> coil::Coro<int> { co_return 5; });
+  bool went_on = false;
+  auto wait = [&]() -> coil::Coro<void> {
+    co_await coil::wait_for(inner, 100s);
+    co_await coil::sleep(1s);
+    went_on = true;
+  };
+  auto outer = coil::create_task(wait());
+  co_await coil::yield();
+  outer.cancel();
+  CHECK_AWAIT_THROWS(outer, coil::CancelledError);
+  CHECK(inner.result() == 5);
+  CHECK(!went_on);
+}
+
+LOOP_TEST("wait_for: an error of a task that comes while it is being cancelled is thrown, with no time as well") {
+  for (const auto delay : {0s, 1s}) {
+    auto fail_in_cleanup = []() -> coil::Coro<int> {
+      co_await coil_test::return_when_cancelled(0);
+      throw std::runtime_error("in cleanup");
+    };
+    auto task = coil::create_task(fail_in_cleanup);
+    co_await coil::yield();
+    CHECK_AWAIT_FAILS_WITH(coil::wait_for(task, delay), "in cleanup");
+  }
+}
+
+LOOP_TEST("wait_for: with no time, a task that refuses to be cancelled has its value given") {
+  auto task = coil::create_task(coil_test::return_when_cancelled(5));
+  co_await coil::yield();
+  const int value = co_await coil::wait_for(task, 0s);
+  CHECK(value == 5);
+}
+
+LOOP_TEST("wait_for: with no time, cancelled from outside while the task cleans up: it leaves, the cleanup goes on") {
+  std::string log;
+  auto task = coil::create_task(park_and_clean(log, "task", 1min));
+  co_await coil::yield();
+  auto outer = coil::create_task(coil::wait_for(task, 0s));
+  co_await coil::sleep(1s);
+  CHECK(log == "task cancelled;");
+  outer.cancel();
+  CHECK_AWAIT_THROWS(outer, coil::CancelledError);
+  CHECK(elapsed() == 1s);
+  CHECK(task.cancelling() == 1);
+  CHECK_AWAIT_THROWS(task, coil::CancelledError);
+  CHECK(log == "task cancelled;task cleaned;");
+  CHECK(elapsed() == 1min);
+}
