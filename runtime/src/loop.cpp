@@ -38,6 +38,12 @@ void LoopParts::fall_asleep() noexcept {
 
 Loop& LoopCore::loop() noexcept { return static_cast<Loop&>(*this); }
 
+void LoopCore::refuse_other_threads(const char* call) const {
+  if (::pthread_equal(::pthread_self(), parts->thread) == 0)
+    throw std::logic_error("coil: " + std::string(call) +
+                           "() from a thread that does not run the loop; pass a function to call_soon_threadsafe()");
+}
+
 }  // namespace detail
 
 Loop& get_running_loop() { return detail::running_loop().loop(); }
@@ -163,7 +169,7 @@ void Loop::run_ready_timed(Ready* first) noexcept {
     const nanoseconds took = time_point::clock::now() - start;
     parts->longest_callback = std::max(parts->longest_callback, took);
     if (took >= parts->options.slow_callback_duration)
-      detail::report_slow(*this, is_task ? &static_cast<TaskState&>(node) : nullptr, took);
+      detail::report_slow(*this, node, took);
     if (is_task)
       static_cast<TaskState&>(node).unref();
     else
@@ -191,7 +197,7 @@ void Loop::run_callback(Callback& callback) noexcept {
     try {
       callback.call();
     } catch (...) {
-      detail::report_callback_failed(*this, std::current_exception());
+      detail::report_callback_failed(*this, callback, std::current_exception());
     }
     detail::release(std::exchange(context, nullptr));
     if (callback.phase == detail::Phase::running) callback.phase = detail::Phase::value;

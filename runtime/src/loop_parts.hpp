@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <pthread.h>
+
 #include <coil/detail/ring.hpp>
 #include <coil/detail/timer_queue.hpp>
 #include <coil/loop.hpp>
@@ -57,6 +59,7 @@ struct LoopParts {
   bool wake_up_signalled = false;
   bool closed = false;
 
+  pthread_t thread = ::pthread_self();
   bool running = false;
   bool stopping = false;
   std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them

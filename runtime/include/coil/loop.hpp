@@ -20,7 +20,7 @@ struct ErrorContext {
   std::string message;
   std::exception_ptr exception = nullptr;  // null where there is none
   std::optional<TaskRef> task = std::nullopt;
-  std::source_location where = {};  // where the task was created, or the coroutine's function
+  std::source_location where = {};  // the task created, the callback queued, or the coroutine's function
 };
 
 /// How busy a loop is. Operations that the loop keeps for itself are not counted.
@@ -102,23 +102,25 @@ public:
   /// Queues `f()` for the next iteration.
   /// Errors: `std::logic_error` from another thread, in debug mode.
   template <std::invocable F>
-  Handle call_soon(F&& f) {
-    return queue(make_callback(std::forward<F>(f)));
+  Handle call_soon(F&& f, std::source_location where = std::source_location::current()) {
+    return queue(make_callback<detail::CallbackOf>(std::forward<F>(f), where));
   }
   /// Queues `f()` for `delay` from now; a delay of zero or less is due at once. Equal times run in order.
   template <std::invocable F, class Rep, class Period>
-  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F&& f) {
-    return call_at(detail::saturating_add(time(), detail::to_nanoseconds(delay)), std::forward<F>(f));
+  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F&& f,
+                         std::source_location where = std::source_location::current()) {
+    check_thread("call_later");
+    return call_at(detail::saturating_add(time(), detail::to_nanoseconds(delay)), std::forward<F>(f), where);
   }
   template <std::invocable F>
-  TimerHandle call_at(time_point when, F&& f) {
-    return queue_at(when, make_callback(std::forward<F>(f)));
+  TimerHandle call_at(time_point when, F&& f, std::source_location where = std::source_location::current()) {
+    return queue_at(when, make_callback<detail::CallbackOf>(std::forward<F>(f), where));
   }
   /// Queues `f()` from any thread and wakes the loop.
   /// Errors: `std::logic_error` once the loop is closed.
   template <std::invocable F>
-  void call_soon_threadsafe(F&& f) {
-    queue_threadsafe(new detail::ThreadsafeCallbackOf<std::decay_t<F>>(std::forward<F>(f)));
+  void call_soon_threadsafe(F&& f, std::source_location where = std::source_location::current()) {
+    queue_threadsafe(make_callback<detail::ThreadsafeCallbackOf>(std::forward<F>(f), where));
   }
 
   /// The loop's clock.
@@ -150,9 +152,13 @@ private:
   friend struct detail::LoopCore;
   friend class Runner;
 
-  template <class F>
-  detail::Callback* make_callback(F&& f) {
-    return new detail::CallbackOf<std::decay_t<F>>(std::forward<F>(f));
+  template <template <class> class Kind, class F>
+  detail::Callback* make_callback(F&& f, const std::source_location& where) {
+    static_assert(!detail::is_coro<std::invoke_result_t<std::decay_t<F>&>>,
+                  "coil: a callback is a plain function, its coroutine would never run: use create_task() in it");
+    auto* callback = new Kind<std::decay_t<F>>(std::forward<F>(f));
+    callback->where = where;
+    return callback;
   }
   Handle queue(detail::Callback* callback);
   TimerHandle queue_at(time_point when, detail::Callback* callback);
@@ -161,7 +167,6 @@ private:
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
   void turn() noexcept;
-  void check_thread() const;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
   void take_threadsafe_callbacks() noexcept;

@@ -34,6 +34,12 @@ struct LoopCore {
   bool has_ready() const noexcept { return ready_first != nullptr; }
 
   Loop& loop() noexcept;
+  /// Errors: `std::logic_error` that names `call` from another thread, in debug mode.
+  void check_thread(const char* call) const {
+    if (debug) [[unlikely]]
+      refuse_other_threads(call);
+  }
+  void refuse_other_threads(const char* call) const;
 
 protected:
   LoopCore() = default;
@@ -72,6 +78,10 @@ inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
 }
 
 inline LoopCore& FutureState::core() const noexcept { return *StatePool::core_of(*this); }
+
+inline void FutureState::check_thread(const char* call) const {
+  if (const LoopCore* core = StatePool::core_of(*this)) core->check_thread(call);
+}
 
 inline void TaskState::make_ready() noexcept {
   phase = Phase::ready;

@@ -138,6 +138,8 @@ struct FutureState : Ready {
     return (extras_or_number & 1) != 0 ? nullptr : reinterpret_cast<Extras*>(extras_or_number);
   }
   LoopCore& core() const noexcept;
+  /// As that of the loop; does nothing once the loop is closed.
+  void check_thread(const char* call) const;
   void dispose() noexcept;
 
 private:
