@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -65,14 +66,18 @@ struct LoopParts {
   std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
-  time_point awake_since{};
+  time_point time_known{};
   std::shared_ptr<ErrorHandler> handler;
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
 
-  /// The loop goes to sleep: what it did since it woke up counts as one stretch.
-  void fall_asleep() noexcept;
+  /// The real time is known to be `real_now`: what ran since it was last known counts as one callback. In debug mode
+  /// each is timed by itself.
+  void note_time(time_point real_now, bool debug) noexcept {
+    if (!debug) longest_callback = std::max(longest_callback, std::chrono::nanoseconds(real_now - time_known));
+    time_known = real_now;
+  }
   time_point now() const noexcept { return is_virtual ? virtual_now : time_point::clock::now(); }
 };
 

@@ -26,13 +26,14 @@ struct ErrorContext {
 /// How busy a loop is. Operations that the loop keeps for itself are not counted.
 struct Metrics {
   std::size_t tasks;  // not done
-  std::size_t ready;  // tasks and callbacks that are to run
+  std::size_t ready;  // tasks and callbacks that are to run, in this turn or the next
   std::size_t timers;
   std::size_t operations_in_flight;  // in the kernel, or queued for it
   std::uint64_t submissions;
   std::uint64_t completions;
-  std::uint64_t wakeups;                      // times the loop slept in the kernel
-  std::chrono::nanoseconds longest_callback;  // exact in debug mode; else the longest run between two sleeps
+  std::uint64_t wakeups;  // times the loop slept in the kernel
+  /// Exact in debug mode; else the longest that anything ran between two looks at the clock.
+  std::chrono::nanoseconds longest_callback;
 };
 
 /// Which kernel interface a loop uses.
@@ -125,7 +126,8 @@ public:
 
   /// The loop's clock.
   time_point time() const noexcept;
-  /// Ends the loop after this iteration; what waited stays unfinished: `run` then throws `std::logic_error`.
+  /// Ends the loop after this iteration, or after the first one if it does not run yet; what waited stays
+  /// unfinished: `run` then throws `std::logic_error`. The next run of a Runner goes on with it.
   void stop() noexcept;
   bool is_running() const noexcept;
 
@@ -144,7 +146,8 @@ public:
   /// Prints to stderr; for handlers that deal with some errors only.
   static void default_exception_handler(const ErrorContext& context) noexcept;
 
-  void set_debug(bool on) noexcept { debug = on; }
+  /// Debug mode; from the next turn on.
+  void set_debug(bool on) noexcept;
   bool get_debug() const noexcept { return debug; }
   Metrics metrics() const noexcept;
 

@@ -20,6 +20,7 @@ struct LoopCore {
   bool debug = false;
   Ready* ready_first = nullptr;
   Ready** ready_end = &ready_first;
+  Ready* left_of_turn = nullptr;  // what was ready when this turn began and has still to run
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;
