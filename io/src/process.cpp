@@ -114,7 +114,7 @@ void Process::drop() noexcept {
   const detail::ChildRef child = std::move(child_);
   child_ = detail::ChildRef();
   if (child->returncode()) return;
-  if (detail::this_loop == nullptr || detail::parts_of(*detail::this_loop).closed) return child->end_blocking();
+  if (detail::this_loop == nullptr || detail::parts_of(*detail::this_loop).closing) return child->end_blocking();
   try {
     const std::string name = "end of process " + std::to_string(child->pid());
     create_task(detail::end_child(child), TaskOptions{.name = name, .eager = true});

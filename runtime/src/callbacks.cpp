@@ -95,14 +95,9 @@ time_point TimerHandle::when() const {
 
 // ---- Queueing --------------------------------------------------------------------------------------------
 
-void Loop::check_thread() const {
-  if (debug && parts->running && detail::this_loop != this)
-    detail::throw_logic_error("coil: call_soon() and its like from another thread; use call_soon_threadsafe()");
-}
-
 Handle Loop::queue(detail::Callback* callback) {
   Handle handle(callback);
-  check_thread();
+  check_thread("call_soon");
   callback->prepare(context);
   push_ready(*callback);
   return handle;
@@ -110,7 +105,7 @@ Handle Loop::queue(detail::Callback* callback) {
 
 TimerHandle Loop::queue_at(time_point when, detail::Callback* callback) {
   TimerHandle handle(callback);
-  check_thread();
+  check_thread("call_at");
   callback->prepare(context);
   callback->when = when;
   callback->timer = new detail::TimerCallback(*this, callback);

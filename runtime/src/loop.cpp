@@ -32,13 +32,13 @@ LoopParts::LoopParts(const RunOptions& run_options)
       timers(now()),
       shuffler(static_cast<std::minstd_rand::result_type>(run_options.shuffle_seed.value_or(0) * 2654435761U + 1)) {}
 
-void LoopParts::fall_asleep() noexcept {
-  ++wakeups;
-  if (!options.debug)
-    longest_callback = std::max(longest_callback, nanoseconds(time_point::clock::now() - awake_since));
-}
-
 Loop& LoopCore::loop() noexcept { return static_cast<Loop&>(*this); }
+
+void LoopCore::refuse_other_threads(const char* call) const {
+  if (::pthread_equal(::pthread_self(), parts->thread) == 0)
+    throw std::logic_error("coil: " + std::string(call) +
+                           "() from a thread that does not run the loop; pass a function to call_soon_threadsafe()");
+}
 
 }  // namespace detail
 
@@ -77,9 +77,12 @@ void Loop::poll_kernel() noexcept {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
     const nanoseconds wait = time_to_wait();
-    if (wait.count() != 0) parts->fall_asleep();
+    if (wait.count() != 0) {
+      ++parts->wakeups;
+      parts->note_time(time_point::clock::now(), debug);
+    }
     ring.poll(wait);
-    if (wait.count() != 0) parts->awake_since = time_point::clock::now();
+    if (wait.count() != 0) parts->time_known = time_point::clock::now();
   }
   take_inbox();
 }
@@ -95,6 +98,7 @@ nanoseconds Loop::time_to_wait() noexcept {
       if (has_ready()) return nanoseconds::zero();
     } while (ring.has_work());  // operations that went back to the kernel, for the rest of what they do
     if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
+      parts->note_time(time_point::clock::now(), debug);
       parts->virtual_now = std::max(parts->virtual_now, parts->timers.next());
       return nanoseconds::zero();
     }
@@ -121,6 +125,7 @@ void Loop::take_inbox() noexcept {
 void Loop::fire_timers() noexcept {
   if (parts->timers.empty()) return;
   const time_point now = parts->now();
+  if (!parts->is_virtual) parts->note_time(now, debug);
   while (detail::TimedSuspension* timer = parts->timers.pop_due(now)) timer->wake(nullptr);
 }
 
@@ -132,7 +137,7 @@ void Loop::run_ready() noexcept {
     return run_ready_timed(first);
   while (first != nullptr) {
     Ready& node = *first;
-    first = node.next;
+    left_of_turn = first = node.next;
     if (!node.has(Ready::must_cancel | Ready::has_context)) [[likely]]
       detail::resume_task(*this, static_cast<TaskState&>(node));
     else if (node.has(Ready::is_task))
@@ -146,7 +151,7 @@ void Loop::run_ready() noexcept {
 void Loop::run_ready_timed(Ready* first) noexcept {
   while (first != nullptr) {
     Ready& node = *first;
-    first = node.next;
+    left_of_turn = first = node.next;
     ++node.refs;  // a report may name it afterwards
     const time_point start = time_point::clock::now();
     const bool is_task = node.has(Ready::is_task);
@@ -157,8 +162,7 @@ void Loop::run_ready_timed(Ready* first) noexcept {
     current = nullptr;
     const nanoseconds took = time_point::clock::now() - start;
     parts->longest_callback = std::max(parts->longest_callback, took);
-    if (took >= parts->options.slow_callback_duration)
-      detail::report_slow(*this, is_task ? &static_cast<TaskState&>(node) : nullptr, took);
+    if (took >= parts->options.slow_callback_duration) detail::report_slow(*this, node, took);
     if (is_task)
       static_cast<TaskState&>(node).unref();
     else
@@ -187,7 +191,7 @@ void Loop::run_callback(Callback& callback) noexcept {
     try {
       callback.call();
     } catch (...) {
-      detail::report_callback_failed(*this, std::current_exception());
+      detail::report_callback_failed(*this, callback, std::current_exception());
     }
     context = nullptr;
     if (callback.phase == detail::Phase::running) callback.phase = detail::Phase::value;
@@ -199,16 +203,21 @@ void Loop::run_callback(Callback& callback) noexcept {
 
 void Loop::run_until_done(const detail::FutureState& main) {
   parts->running = true;
-  parts->awake_since = time_point::clock::now();
-  parts->stopping = false;
+  parts->time_known = time_point::clock::now();
   parts->wake_up.arm(*parts->ring);
-  while (!main.done() && !parts->stopping) turn();
+  while (!main.done()) {
+    turn();
+    if (parts->stopping) break;
+  }
+  parts->stopping = false;
   parts->running = false;
+  parts->note_time(time_point::clock::now(), debug);
   if (!main.done()) throw std::logic_error("coil: the event loop was stopped before the main coroutine was done");
 }
 
 void Loop::close() noexcept {
   if (parts == nullptr) return;
+  parts->closing = true;
   inbox->close();
   // What was written last goes out as far as the kernel takes it at once.
   parts->flush_residents();
@@ -236,11 +245,19 @@ void Loop::stop() noexcept { parts->stopping = true; }
 bool Loop::is_running() const noexcept { return parts != nullptr && parts->running; }
 time_point Loop::time() const noexcept { return parts->now(); }
 
+void Loop::set_debug(bool on) noexcept {
+  if (parts->running) parts->note_time(time_point::clock::now(), debug);
+  debug = on;
+}
+
 Metrics Loop::metrics() const noexcept {
   const detail::Ring& ring = *parts->ring;
+  if (parts->running) parts->note_time(time_point::clock::now(), debug);
   Metrics metrics{};
   metrics.tasks = tasks_alive;
-  for (Ready* const* link = &ready_first; link != ready_end; link = &(*link)->next) ++metrics.ready;
+  const auto count = [&](const Ready& node) { metrics.ready += node.phase != detail::Phase::cancelled; };
+  for (const Ready* node = left_of_turn; node != nullptr; node = node->next) count(*node);
+  for (Ready* const* link = &ready_first; link != ready_end; link = &(*link)->next) count(**link);
   metrics.timers = parts->timers.size();
   metrics.operations_in_flight = ring.in_kernel() - ring.internal();
   metrics.submissions = ring.counters().submissions - parts->wake_up.submissions();

@@ -1,10 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <random>
 #include <utility>
 
-#include <unistd.h>
+#include <pthread.h>
 
 #include <coil/detail/resident.hpp>
 #include <coil/detail/ring.hpp>
@@ -63,13 +64,14 @@ struct LoopParts {
   std::unique_ptr<LoopProperty> receive_buffers;
 
   WakeUp wake_up;
-  const pid_t thread = ::gettid();  // whose the ring is
+  const pthread_t thread = ::pthread_self();  // whose the ring is
   bool running = false;
   bool stopping = false;
+  bool closing = false;  // no task runs any more
   std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
-  time_point awake_since{};
+  time_point time_known{};
   std::shared_ptr<ErrorHandler> handler;
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
@@ -79,8 +81,12 @@ struct LoopParts {
   void flush_residents() noexcept;
   /// Nothing but tasks' operations and those of the loop may be left in the kernel then.
   void close_residents() noexcept;
-  /// The loop goes to sleep: what it did since it woke up counts as one stretch.
-  void fall_asleep() noexcept;
+  /// The real time is known to be `real_now`: what ran since it was last known counts as one callback. In debug mode
+  /// each is timed by itself.
+  void note_time(time_point real_now, bool debug) noexcept {
+    if (!debug) longest_callback = std::max(longest_callback, std::chrono::nanoseconds(real_now - time_known));
+    time_known = real_now;
+  }
   time_point now() const noexcept { return is_virtual ? virtual_now : time_point::clock::now(); }
 };
 

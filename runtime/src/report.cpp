@@ -66,6 +66,10 @@ ErrorContext about(TaskState& task, std::string message, std::exception_ptr exce
           .where = task.created_at};
 }
 
+std::string queued_at(const Callback& callback) {
+  return callback.where.line() == 0 ? std::string() : " queued at " + describe(callback.where);
+}
+
 }  // namespace
 
 void report_never_retrieved(FutureState& state) noexcept {
@@ -79,8 +83,10 @@ void report_never_retrieved(FutureState& state) noexcept {
   }
 }
 
-void report_callback_failed(Loop& loop, std::exception_ptr exception) noexcept {
-  loop.call_exception_handler({.message = "Exception in callback", .exception = std::move(exception)});
+void report_callback_failed(Loop& loop, const Callback& callback, std::exception_ptr exception) noexcept {
+  loop.call_exception_handler({.message = "Exception in callback" + queued_at(callback),
+                               .exception = std::move(exception),
+                               .where = callback.where});
 }
 
 void report_at_shutdown(TaskState& task, std::exception_ptr exception) noexcept {
@@ -93,14 +99,20 @@ void report_replaced(const std::exception_ptr& body_error) noexcept {
   report(this_loop, {.message = "this exception was replaced by one of the cleanup after it", .exception = body_error});
 }
 
-void report_slow(Loop& loop, TaskState* task, std::chrono::nanoseconds took) noexcept {
+void report_slow(Loop& loop, Ready& node, std::chrono::nanoseconds took) noexcept {
   const double seconds = static_cast<double>(took.count()) / 1e9;
-  if (task == nullptr)
-    return loop.call_exception_handler({.message = fmt::format("Executing a callback took {:.3f} s", seconds)});
+  if (!node.has(Ready::is_task)) {
+    const auto& callback = static_cast<const Callback&>(node);
+    loop.call_exception_handler(
+        {.message = fmt::format("Executing a callback{} took {:.3f} s", queued_at(callback), seconds),
+         .where = callback.where});
+    return;
+  }
+  auto& task = static_cast<TaskState&>(node);
   std::string place;
-  if (!task->done() && task->resume) place = ", now at " + describe(promise_at(task->resume).where_);
+  if (!task.done() && task.resume) place = ", now at " + describe(promise_at(task.resume).where_);
   loop.call_exception_handler(
-      about(*task, fmt::format("Executing task '{}' took {:.3f} s{}", task->name(), seconds, place), nullptr));
+      about(task, fmt::format("Executing task '{}' took {:.3f} s{}", task.name(), seconds, place), nullptr));
 }
 
 void report_never_awaited(const PromiseBase& promise) noexcept {

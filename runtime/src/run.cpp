@@ -4,6 +4,8 @@
 #include <memory>
 #include <mutex>
 
+#include <pthread.h>
+
 #include <coil/detail/check.hpp>
 #include <coil/gather.hpp>
 
@@ -37,7 +39,7 @@ Runner::Entered::~Entered() { detail::this_loop = nullptr; }
 void Runner::begin() {
   if (detail::this_loop != nullptr) detail::throw_logic_error("coil: run() cannot be called from a running event loop");
   loop();
-  if (loop_->parts->thread != ::gettid())
+  if (::pthread_equal(loop_->parts->thread, ::pthread_self()) == 0)
     detail::throw_logic_error("coil: this Runner's loop was made in another thread; run it there");
 }
 

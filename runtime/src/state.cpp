@@ -231,8 +231,8 @@ FutureState* checked_state(FutureState* state, const char* call) {
 }
 
 FutureState& checked_pending(FutureState* state, const char* call) {
-  if (checked_state(state, call)->done())
-    throw InvalidStateError("coil: Future::" + std::string(call) + "(): the future is already done");
+  checked_state(state, call)->check_thread(call);
+  if (state->done()) throw InvalidStateError("coil: Future::" + std::string(call) + "(): the future is already done");
   return *state;
 }
 

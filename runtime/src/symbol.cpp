@@ -88,7 +88,7 @@ std::string function_name(const std::source_location& where) {
     name = written.substr(0, with);  // "coil::Coro<void> server(T) [with T = int]"
   }
   name = in_plain_words(without_types(in_plain_words(std::move(name))));
-  if (name.starts_with("coil::detail::")) name.resize(parameters_of(name));
+  if (name.starts_with("coil::")) name.resize(parameters_of(name));
   return name;
 }
 

@@ -151,50 +151,6 @@ LOOP_TEST("loop: call_exception_handler hands its context to the handler") {
   co_await coil::yield();
 }
 
-LOOP_TEST("loop: metrics() counts the tasks alive, the ready callbacks and the timers") {
-  auto& loop = coil::get_running_loop();
-  const auto before = loop.metrics();
-  CHECK(before.tasks == 1);
-  CHECK(before.timers == 0);
-  CHECK(before.operations_in_flight == 0);
-  auto a = coil::create_task(coil_test::value_after(1s, 0));
-  auto b = coil::create_task(coil_test::value_after(2s, 0));
-  auto timer = loop.call_later(3s, [] {});
-  loop.call_soon([] {});
-  CHECK(loop.metrics().tasks == 3);
-  CHECK(loop.metrics().ready == before.ready + 3);
-  CHECK(loop.metrics().timers == 1);
-  co_await coil::yield();
-  CHECK(loop.metrics().ready == before.ready);
-  CHECK(loop.metrics().timers == 3);
-  co_await coil::gather(a, b);
-  timer.cancel();
-  CHECK(loop.metrics().tasks == 1);
-  CHECK(loop.metrics().timers == 0);
-}
-
-TEST_CASE("loop: metrics() knows the longest callback, at once in debug mode, else after the loop has slept") {
-  const auto spin = [] {
-    const auto end = std::chrono::steady_clock::now() + 3ms;
-    while (std::chrono::steady_clock::now() < end) {
-    }
-  };
-  std::chrono::nanoseconds in_debug_mode{};
-  std::chrono::nanoseconds after_sleep{};
-  auto watch = [&]() -> coil::Coro<void> {
-    coil::get_running_loop().call_soon(spin);
-    co_await coil::yield();
-    in_debug_mode = coil::get_running_loop().metrics().longest_callback;
-    co_await coil::sleep(1ms);
-    after_sleep = coil::get_running_loop().metrics().longest_callback;
-  };
-  coil::run(watch);
-  CHECK(after_sleep >= 3ms);
-  coil::run(watch, {.debug = true});
-  CHECK(in_debug_mode >= 3ms);
-  CHECK(after_sleep >= 3ms);
-}
-
 LOOP_TEST("loop: create_future makes a future that is not done") {
   auto future = coil::get_running_loop().create_future<int>();
   static_assert(std::is_same_v<decltype(future), coil::Future<int>>);

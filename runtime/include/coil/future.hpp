@@ -73,7 +73,7 @@ Handle call_when_done(const Of& handle, F&& f) {
 /// Awaiting copies the result; one that cannot be copied is moved out by the first await and later awaits
 /// throw InvalidStateError. Waiters are woken in arrival order, on a later step.
 /// Cancellation: of a waiter cancels the future, and so reaches its other waiters; `shield` prevents it.
-/// Threads: loop thread.
+/// Threads: loop thread; in debug mode setting or cancelling it in another one is a `std::logic_error`.
 template <class T = void>
 class Future {
 public:
@@ -107,7 +107,11 @@ public:
     set_exception(std::make_exception_ptr(std::forward<E>(exception)));
   }
   /// Ends the future as cancelled. False if it was done.
-  bool cancel(std::string_view message = {}) const noexcept { return state_ && state_->cancel(message); }
+  bool cancel(std::string_view message = {}) const {
+    if (!state_) return false;
+    state_->check_thread("Future::cancel");
+    return state_->cancel(message);
+  }
 
   /// Errors: InvalidStateError before it is done; what it ended with.
   decltype(auto) result() const { return detail::result_reference<T>(*checked("result")); }

@@ -21,19 +21,20 @@ struct ErrorContext {
   std::string message;
   std::exception_ptr exception = nullptr;  // null where there is none
   std::optional<TaskRef> task = std::nullopt;
-  std::source_location where = {};  // where the task was created, or the coroutine's function
+  std::source_location where = {};  // the task created, the callback queued, or the coroutine's function
 };
 
 /// How busy a loop is. Operations that the loop keeps for itself are not counted.
 struct Metrics {
   std::size_t tasks;  // not done
-  std::size_t ready;  // tasks and callbacks that are to run
+  std::size_t ready;  // tasks and callbacks that are to run, in this turn or the next
   std::size_t timers;
   std::size_t operations_in_flight;  // in the kernel, or queued for it
   std::uint64_t submissions;
   std::uint64_t completions;
-  std::uint64_t wakeups;                      // times the loop slept in the kernel
-  std::chrono::nanoseconds longest_callback;  // exact in debug mode; else the longest run between two sleeps
+  std::uint64_t wakeups;  // times the loop slept in the kernel
+  /// Exact in debug mode; else the longest that anything ran between two looks at the clock.
+  std::chrono::nanoseconds longest_callback;
 };
 
 /// Which kernel interface a loop uses.
@@ -82,30 +83,32 @@ public:
   /// Queues `f()` for the next iteration.
   /// Errors: `std::logic_error` from another thread, in debug mode.
   template <std::invocable F>
-  Handle call_soon(F&& f) {
-    return queue(make_callback(std::forward<F>(f)));
+  Handle call_soon(F&& f, std::source_location where = std::source_location::current()) {
+    return queue(make_callback<detail::Callback>(std::forward<F>(f), where));
   }
   /// Queues `f()` for `delay` from now; a delay of zero or less is due at once. Equal times run in order.
   template <std::invocable F, class Rep, class Period>
-  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F&& f) {
-    return call_at(detail::saturating_add(time(), detail::to_nanoseconds(delay)), std::forward<F>(f));
+  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F&& f,
+                         std::source_location where = std::source_location::current()) {
+    check_thread("call_later");
+    return call_at(detail::saturating_add(time(), detail::to_nanoseconds(delay)), std::forward<F>(f), where);
   }
   template <std::invocable F>
-  TimerHandle call_at(time_point when, F&& f) {
-    return queue_at(when, make_callback(std::forward<F>(f)));
+  TimerHandle call_at(time_point when, F&& f, std::source_location where = std::source_location::current()) {
+    return queue_at(when, make_callback<detail::Callback>(std::forward<F>(f), where));
   }
   /// Queues `f()` from any thread and wakes the loop. Those of one thread run in the order of its calls.
   /// Errors: `std::logic_error` once the loop is closed.
   /// Lifetime: a reference to a loop that has ended is good for this, until a thousand others have ended.
   template <std::invocable F>
-  void call_soon_threadsafe(F&& f) {
-    queue_threadsafe(new detail::ThreadsafeCallbackOf<std::decay_t<F>>(std::in_place, std::forward<F>(f)),
-                     "call_soon_threadsafe");
+  void call_soon_threadsafe(F&& f, std::source_location where = std::source_location::current()) {
+    queue_threadsafe(make_callback<detail::ThreadsafeCallback>(std::forward<F>(f), where), "call_soon_threadsafe");
   }
 
   /// The loop's clock.
   time_point time() const noexcept;
-  /// Ends the loop after this iteration; what waited stays unfinished: `run` then throws `std::logic_error`.
+  /// Ends the loop after this iteration, or after the first one if it does not run yet; what waited stays
+  /// unfinished: `run` then throws `std::logic_error`. The next run of a Runner goes on with it.
   void stop() noexcept;
   bool is_running() const noexcept;
 
@@ -124,7 +127,8 @@ public:
   /// Prints to stderr; for handlers that deal with some errors only.
   static void default_exception_handler(const ErrorContext& context) noexcept;
 
-  void set_debug(bool on) noexcept { debug = on; }
+  /// Debug mode; from the next turn on.
+  void set_debug(bool on) noexcept;
   bool get_debug() const noexcept { return debug; }
   Metrics metrics() const noexcept;
 
@@ -133,9 +137,13 @@ private:
   friend struct detail::LoopAccess;
   friend class Runner;
 
-  template <class F>
-  detail::Callback* make_callback(F&& f) {
-    return new detail::CallbackOf<std::decay_t<F>>(std::forward<F>(f));
+  template <class Kind, class F>
+  Kind* make_callback(F&& f, const std::source_location& where) {
+    static_assert(!detail::is_coro<std::invoke_result_t<std::decay_t<F>&>>,
+                  "coil: a callback is a plain function, its coroutine would never run: use create_task() in it");
+    auto* callback = new detail::CallbackOf<std::decay_t<F>, Kind>(std::forward<F>(f));
+    callback->where = where;
+    return callback;
   }
   Handle queue(detail::Callback* callback);
   TimerHandle queue_at(time_point when, detail::Callback* callback);
@@ -144,7 +152,6 @@ private:
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
   void turn() noexcept;
-  void check_thread() const;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
   void take_inbox() noexcept;

@@ -19,7 +19,12 @@ public:
   /// Asks the task to stop: CancelledError is thrown at its current suspension point, or at its next one.
   /// Two requests before delivery are one delivery, a count of two and the first message.
   /// Returns false if the task is done. A task that has not started yet never runs its body.
-  bool cancel(std::string_view message = {}) const noexcept { return state_ && state_->cancel(message); }
+  /// Errors: `std::logic_error` from another thread, in debug mode.
+  bool cancel(std::string_view message = {}) const {
+    if (!state_) return false;
+    state_->check_thread("Task::cancel");
+    return state_->cancel(message);
+  }
   bool done() const noexcept { return state_ && state_->done(); }
   bool cancelled() const noexcept { return state_ && state_->phase == detail::Phase::cancelled; }
   /// Requests to cancel minus `uncancel()`s.

@@ -17,9 +17,10 @@ struct LoopParts;
 /// What the hot paths need of a loop.
 struct LoopCore {
   TaskState* current = nullptr;    // the task whose step runs
-  Context* context = nullptr;    // of the step or callback that runs; null: nothing is set yet
+  Context* context = nullptr;      // of the step or callback that runs; null: nothing is set yet
   Ready* ready_first = nullptr;    // the list is closed only when it is taken
   Ready** ready_end = &ready_first;
+  Ready* left_of_turn = nullptr;   // what was ready when this turn began and has still to run
   bool debug = false;
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
@@ -41,6 +42,12 @@ struct LoopCore {
   bool has_ready() const noexcept { return ready_end != &ready_first; }
 
   Loop& loop() noexcept;
+  /// Errors: `std::logic_error` that names `call` from another thread, in debug mode.
+  void check_thread(const char* call) const {
+    if (debug) [[unlikely]]
+      refuse_other_threads(call);
+  }
+  void refuse_other_threads(const char* call) const;
 
 protected:
   LoopCore() = default;
@@ -104,6 +111,10 @@ inline LoopCore& FutureState::core() const noexcept { return *StatePool::core_of
 inline void ThreadsafeCallback::arrive() noexcept { this_loop->push_ready(*this); }
 
 inline bool TaskState::is_running() const noexcept { return phase == Phase::running || this == core().current; }
+
+inline void FutureState::check_thread(const char* call) const {
+  if (const LoopCore* core = StatePool::core_of(*this)) core->check_thread(call);
+}
 
 inline void TaskState::make_ready() noexcept {
   phase = Phase::ready;

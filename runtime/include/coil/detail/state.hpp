@@ -141,6 +141,8 @@ struct FutureState : Ready {
     return (extras_or_number & 1) != 0 ? nullptr : reinterpret_cast<Extras*>(extras_or_number);
   }
   LoopCore& core() const noexcept;
+  /// As that of the loop; does nothing once the loop is closed.
+  void check_thread(const char* call) const;
   void dispose() noexcept;
 
 private:
@@ -196,9 +198,17 @@ struct Callback : Ready, Pooled {
   }
 };
 
+/// Made in one thread, called and freed in another: not from a thread's pool.
+struct ThreadsafeCallback : Callback, Posted {
+  static void* operator new(std::size_t size) { return ::operator new(size); }
+  static void operator delete(void* memory) noexcept { ::operator delete(memory); }
+  inline void arrive() noexcept final;
+  void discard() noexcept final { unref(); }
+};
+
 /// Destroys its function after the call, even if a handle is kept.
-template <class F>
-struct CallbackOf : Callback {
+template <class F, class Kind = Callback>
+struct CallbackOf final : Kind {
   explicit CallbackOf(F&& f) : function(std::move(f)) {}
   explicit CallbackOf(const F& f) : function(f) {}
   void call() override {
@@ -214,23 +224,6 @@ private:
     ~Drop() { callback.drop(); }
     CallbackOf& callback;
   };
-};
-
-/// Made in one thread, called and freed in another: not from a thread's pool.
-struct ThreadsafeCallback : Callback, Posted {
-  static void* operator new(std::size_t size) { return ::operator new(size); }
-  static void operator delete(void* memory) noexcept { ::operator delete(memory); }
-  inline void arrive() noexcept final;
-  void discard() noexcept final { unref(); }
-};
-
-template <class F>
-struct ThreadsafeCallbackOf final : ThreadsafeCallback {
-  template <class G>
-  explicit ThreadsafeCallbackOf(std::in_place_t, G&& f) : function(std::in_place, std::forward<G>(f)) {}
-  void call() override { (*function)(); }
-  void drop() noexcept override { function.reset(); }
-  std::optional<F> function;
 };
 
 /// Tasks and futures of one loop. Outlives the loop until the last handle is gone.
