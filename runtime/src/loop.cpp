@@ -7,7 +7,6 @@
 #include <coil/detail/check.hpp>
 
 #include "exception_trace.hpp"
-#include "interrupt.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
 #include "task_step.hpp"
@@ -62,7 +61,7 @@ void Loop::turn() noexcept {
   if (detail::trace_is_held) [[unlikely]]
     detail::forget_trace();
   poll_kernel();
-  if (detail::interrupt_pending(*parts)) detail::deliver_interrupt(*parts);
+  if (parts->signalled.load(std::memory_order_relaxed)) queue_signal_handlers();
   fire_timers();
   run_ready();
 }
@@ -91,7 +90,7 @@ nanoseconds Loop::time_to_wait() noexcept {
     do {
       ring.poll(nanoseconds::zero());
       take_threadsafe_callbacks();
-      if (has_ready()) return nanoseconds::zero();
+      if (has_ready() || parts->signalled.load(std::memory_order_relaxed)) return nanoseconds::zero();
     } while (ring.has_work());  // operations that went back to the kernel, for the rest of what they do
     if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
       parts->note_time(time_point::clock::now(), debug);
@@ -227,6 +226,7 @@ void Loop::close() noexcept {
     parts->closed = true;
     left.swap(parts->from_threads);
   }
+  remove_signal_handlers();
   parts->wake_up.disarm(*parts->ring);
   while (!parts->ring->idle()) parts->ring->poll(nanoseconds(-1));
   for (Callback* callback : left) callback->unref();

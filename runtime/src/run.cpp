@@ -28,17 +28,13 @@ Loop& Runner::loop() {
 
 void Runner::run_task(const TaskRef& main) {
   const detail::ThreadSettings settings;
-  detail::LoopParts& parts = *loop_->parts;
   detail::TaskState& state = *detail::HandleAccess::state(main);
+  detail::InterruptScope interrupts(*loop_->parts, state);
   {
-    const detail::InterruptScope interrupts(parts, state);
     const Entered entered(*this);
     loop_->run_until_done(state);
   }
-  if (parts.interrupts != 0) {
-    parts.interrupts = 0;
-    if (main.cancelled() && main.uncancel() == 0) throw KeyboardInterrupt();
-  }
+  interrupts.leave();
 }
 
 // The other tasks of the loop, all cancelled, then all awaited, whatever they throw.

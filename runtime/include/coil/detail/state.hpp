@@ -178,12 +178,16 @@ struct Callback : Ready, Pooled {
   time_point when{};
   std::source_location where{};  // that queued it
 
-  /// Before it is queued: one reference for the queue.
+  /// Before it is queued.
   void prepare(ContextData* maker) noexcept {
-    ++refs;
-    phase = Phase::ready;
     set(is_callback);
     context = retain(maker);
+    enter_queue();
+  }
+  /// One reference for the queue.
+  void enter_queue() noexcept {
+    ++refs;
+    phase = Phase::ready;
   }
   virtual void call() = 0;
   /// Destroys the function: it will not be called any more.
@@ -212,6 +216,13 @@ private:
     ~Drop() { callback.drop(); }
     CallbackOf& callback;
   };
+};
+
+/// Stays as it is, to be called again.
+template <class F>
+struct RepeatedCallbackOf final : CallbackOf<F> {
+  using CallbackOf<F>::CallbackOf;
+  void call() override { (*this->function)(); }
 };
 
 /// Made in one thread and freed in another: not from a thread's pool.
