@@ -204,7 +204,8 @@ void Loop::run_callback(Callback& callback) noexcept {
 
 // ---- Running and closing ---------------------------------------------------------------------------------
 
-void Loop::run_until_done(const detail::FutureState& main) {
+// False if it was stopped before.
+bool Loop::run_until_done(const detail::FutureState& main) noexcept {
   parts->running = true;
   parts->time_known = time_point::clock::now();
   parts->wake_up.arm(*parts->ring);
@@ -215,7 +216,7 @@ void Loop::run_until_done(const detail::FutureState& main) {
   parts->stopping = false;
   parts->running = false;
   parts->note_time(time_point::clock::now(), debug);
-  if (!main.done()) throw std::logic_error("coil: the event loop was stopped before the main coroutine was done");
+  return main.done();
 }
 
 void Loop::close() noexcept {

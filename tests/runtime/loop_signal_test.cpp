@@ -1,4 +1,4 @@
-// add_signal_handler and remove_signal_handler in one thread. loop_signal_process_test.cpp has threads, children, SIGINT.
+// add_signal_handler and remove_signal_handler in one thread.
 #include <coil/loop.hpp>
 
 #include "../support/disposition.hpp"

@@ -197,7 +197,7 @@ private:
   void shuffle(detail::Ready*& first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 
-  void run_until_done(const detail::FutureState& main);
+  bool run_until_done(const detail::FutureState& main) noexcept;
   void close() noexcept;
 };
 
