@@ -15,7 +15,7 @@ FLOORS = {
     0: "error clock context context_data outcome coro future handle task exception_group exception_trace map_aligned"
        " report state_pool.cpp symbol",
     1: "loop loop_parts inbox callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error"
-       " ring_operation.cpp task_step uring_ring",
+       " ring_operation.cpp task_step uring_ring signals",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
        " detail/cancel_scope detail/child task_core.cpp report.cpp",
     3: "context_var barrier condition event lock queue semaphore",

@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <liburing.h>
 #include <sys/eventfd.h>
@@ -9,7 +10,9 @@
 
 #include <coil/detail/check.hpp>
 
+#include "interrupt.hpp"
 #include "loop_parts.hpp"
+#include "signals.hpp"
 
 namespace coil {
 
@@ -112,6 +115,74 @@ TimerHandle Loop::queue_at(time_point when, detail::Callback* callback) {
   parts->timers.add(*callback->timer, when);
   return handle;
 }
+
+// ---- Signals ---------------------------------------------------------------------------------------------
+
+void Loop::set_signal_handler(int signal, detail::Callback* callback) {
+  Handle handle(callback);
+  refuse_other_threads("add_signal_handler");
+  std::vector<detail::SignalHandler>& handlers = parts->signal_handlers;
+  handlers.reserve(handlers.size() + 1);
+  detail::take_signal(*parts, signal);
+  callback->prepare_unqueued(context);
+  for (detail::SignalHandler& old : handlers) {
+    if (old.signal != signal) continue;
+    const bool is_queued = old.handle.callback_->phase == detail::Phase::ready;
+    old.handle.cancel();
+    old.handle = std::move(handle);
+    if (is_queued) queue_again(*callback);
+    return;
+  }
+  handlers.push_back({signal, std::move(handle)});
+}
+
+bool Loop::remove_signal_handler(int signal) {
+  refuse_other_threads("remove_signal_handler");
+  if (!detail::takes_signal(*parts, signal)) return false;
+  detail::give_back_signal(*parts, signal);
+  std::erase_if(parts->signal_handlers, [signal](const detail::SignalHandler& handler) {
+    if (handler.signal == signal) handler.handle.cancel();
+    return handler.signal == signal;
+  });
+  return true;
+}
+
+void Loop::remove_signal_handlers() noexcept {
+  for (const detail::SignalHandler& handler : parts->signal_handlers) {
+    detail::give_back_signal(*parts, handler.signal);
+    handler.handle.cancel();
+  }
+  parts->signal_handlers.clear();
+}
+
+// Those whose signal came, in the order in which they came.
+void Loop::queue_signal_handlers() noexcept {
+  struct Arrival {
+    std::uint32_t when;
+    detail::Callback* callback;
+  };
+  Arrival arrivals[NSIG];
+  std::size_t count = 0;
+  parts->signalled.store(false);  // before looking: what comes from here on is seen now or on the next turn
+  for (const detail::SignalHandler& handler : parts->signal_handlers) {
+    const std::uint32_t when = detail::take_arrival(handler.signal);
+    if (when == 0) continue;
+    std::size_t place = count++;
+    for (; place != 0 && static_cast<std::int32_t>(arrivals[place - 1].when - when) > 0; --place)
+      arrivals[place] = arrivals[place - 1];
+    arrivals[place] = {when, handler.handle.callback_};
+  }
+  for (std::size_t i = 0; i < count; ++i) queue_again(*arrivals[i].callback);
+  if (detail::take_interrupt_arrival(*parts)) detail::deliver_interrupt(*parts);
+}
+
+void Loop::queue_again(detail::Callback& callback) noexcept {
+  if (callback.phase == detail::Phase::ready) return;
+  callback.enter_queue();
+  push_ready(callback);
+}
+
+// ---- From other threads ----------------------------------------------------------------------------------
 
 void Loop::queue_threadsafe(detail::ThreadsafeCallback* callback, const char* call) {
   callback->prepare(detail::current_context());

@@ -2,34 +2,18 @@
 
 #include <sys/prctl.h>
 
-#include <atomic>
 #include <mutex>
 
 #include "loop_parts.hpp"
+#include "signals.hpp"
 
 namespace coil::detail {
 
 namespace {
 
-// One loop at a time takes SIGINT: the first one that finds the default disposition.
-std::atomic<LoopParts*> taker{nullptr};
-std::atomic<bool> pending{false};
-
-void on_interrupt(int) {
-  pending.store(true, std::memory_order_relaxed);
-  if (LoopParts* parts = taker.load(std::memory_order_relaxed)) parts->wake_up.signal();
-}
-
-bool has_default_disposition(int signal) noexcept {
-  struct sigaction current{};
-  return ::sigaction(signal, nullptr, &current) == 0 && (current.sa_flags & SA_SIGINFO) == 0 &&
-         current.sa_handler == SIG_DFL;
-}
-
-void set_disposition(int signal, void (*handler)(int), int flags) noexcept {
+void set_disposition(int signal, void (*handler)(int)) noexcept {
   struct sigaction action{};
   action.sa_handler = handler;
-  action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
   ::sigaction(signal, &action, nullptr);
 }
@@ -47,34 +31,32 @@ PipeSignal& pipe_signal() {
 
 }  // namespace
 
-InterruptScope::InterruptScope(LoopParts& parts, TaskState& main) noexcept : parts_(parts) {
-  parts.interruptible = &main;
-  LoopParts* nobody = nullptr;
-  if (!has_default_disposition(SIGINT) || !taker.compare_exchange_strong(nobody, &parts)) return;
-  installed_ = true;
-  pending.store(false);
-  set_disposition(SIGINT, on_interrupt, static_cast<int>(SA_RESETHAND));
+InterruptScope::InterruptScope(LoopParts& parts, TaskState& main) noexcept : parts_(parts), main_(main) {
+  parts_.interruptible = &main;
+  parts_.interrupts = 0;
+  take_interrupt(parts);
 }
 
 InterruptScope::~InterruptScope() {
   parts_.interruptible = nullptr;
-  if (!installed_) return;
-  struct sigaction current{};
-  ::sigaction(SIGINT, nullptr, &current);
-  if (current.sa_handler == on_interrupt) set_disposition(SIGINT, SIG_DFL, 0);
-  taker.store(nullptr);
-  pending.store(false);
-}
-
-bool interrupt_pending(const LoopParts& parts) noexcept {
-  return pending.load(std::memory_order_relaxed) && taker.load(std::memory_order_relaxed) == &parts;
+  give_back_interrupt(parts_);
 }
 
 void deliver_interrupt(LoopParts& parts) noexcept {
-  pending.store(false);
-  if (parts.interruptible == nullptr) return;
   ++parts.interrupts;
   parts.interruptible->cancel({});
+}
+
+// As asyncio.Runner.run: main has to end cancelled, by nobody else. A SIGINT of its last step, or after it, found no wait
+// to throw at; asyncio would have marked the task as cancelled all the same.
+void InterruptScope::leave() {
+  const bool came_late = give_back_interrupt(parts_);
+  const bool cancelled = main_.phase == Phase::cancelled;
+  if (parts_.interrupts != 0) {
+    if (cancelled && main_.uncancel() == 0) throw KeyboardInterrupt();
+  } else if (came_late && main_.phase != Phase::error) {
+    if (!cancelled || main_.cancels == 0) throw KeyboardInterrupt();
+  }
 }
 
 ThreadSettings::ThreadSettings() noexcept : timer_slack_ns_(::prctl(PR_GET_TIMERSLACK)) {
@@ -82,7 +64,7 @@ ThreadSettings::ThreadSettings() noexcept : timer_slack_ns_(::prctl(PR_GET_TIMER
   const std::lock_guard lock(pipe_signal().mutex);
   if (pipe_signal().loops++ == 0 && has_default_disposition(SIGPIPE)) {
     pipe_signal().ignored_by_us = true;
-    set_disposition(SIGPIPE, SIG_IGN, 0);
+    set_disposition(SIGPIPE, SIG_IGN);
   }
 }
 
@@ -91,7 +73,7 @@ ThreadSettings::~ThreadSettings() {
   const std::lock_guard lock(pipe_signal().mutex);
   if (--pipe_signal().loops == 0 && pipe_signal().ignored_by_us) {
     pipe_signal().ignored_by_us = false;
-    set_disposition(SIGPIPE, SIG_DFL, 0);
+    set_disposition(SIGPIPE, SIG_DFL);
   }
 }
 

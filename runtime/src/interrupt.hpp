@@ -15,12 +15,15 @@ public:
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
 
+  /// The loop has ended. Throws KeyboardInterrupt if it was SIGINT that ended main.
+  void leave();
+
 private:
   LoopParts& parts_;
-  bool installed_ = false;
+  TaskState& main_;
 };
 
-bool interrupt_pending(const LoopParts& parts) noexcept;
+/// SIGINT has come.
 void deliver_interrupt(LoopParts& parts) noexcept;
 
 /// What a thread that runs a loop needs: SIGPIPE ignored where it would kill (the writer gets EPIPE instead),

@@ -9,7 +9,6 @@
 #include <coil/detail/check.hpp>
 
 #include "exception_trace.hpp"
-#include "interrupt.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
 #include "task_step.hpp"
@@ -65,7 +64,7 @@ void Loop::turn() noexcept {
   if (detail::trace_is_held) [[unlikely]]
     detail::forget_trace();
   poll_kernel();
-  if (detail::interrupt_pending(*parts)) detail::deliver_interrupt(*parts);
+  if (parts->signalled.load(std::memory_order_relaxed)) queue_signal_handlers();
   fire_timers();
   run_ready();
 }
@@ -95,7 +94,7 @@ nanoseconds Loop::time_to_wait() noexcept {
     do {
       ring.poll(nanoseconds::zero());
       take_inbox();
-      if (has_ready()) return nanoseconds::zero();
+      if (has_ready() || parts->signalled.load(std::memory_order_relaxed)) return nanoseconds::zero();
     } while (ring.has_work());  // operations that went back to the kernel, for the rest of what they do
     if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
       parts->note_time(time_point::clock::now(), debug);
@@ -201,7 +200,8 @@ void Loop::run_callback(Callback& callback) noexcept {
 
 // ---- Running and closing ---------------------------------------------------------------------------------
 
-void Loop::run_until_done(const detail::FutureState& main) {
+// False if it was stopped before.
+bool Loop::run_until_done(const detail::FutureState& main) noexcept {
   parts->running = true;
   parts->time_known = time_point::clock::now();
   parts->wake_up.arm(*parts->ring);
@@ -212,13 +212,14 @@ void Loop::run_until_done(const detail::FutureState& main) {
   parts->stopping = false;
   parts->running = false;
   parts->note_time(time_point::clock::now(), debug);
-  if (!main.done()) throw std::logic_error("coil: the event loop was stopped before the main coroutine was done");
+  return main.done();
 }
 
 void Loop::close() noexcept {
   if (parts == nullptr) return;
   parts->closing = true;
   inbox->close();
+  remove_signal_handlers();
   // What was written last goes out as far as the kernel takes it at once.
   parts->flush_residents();
   parts->ring->poll(nanoseconds::zero());

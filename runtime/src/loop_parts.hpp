@@ -50,6 +50,11 @@ public:
   virtual ~LoopProperty() = default;
 };
 
+struct SignalHandler {
+  int signal;
+  Handle handle;
+};
+
 /// What a loop has beside its core. Outlived by nothing.
 struct LoopParts {
   explicit LoopParts(const RunOptions& run_options);
@@ -73,6 +78,8 @@ struct LoopParts {
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};
   std::shared_ptr<ErrorHandler> handler;
+  std::vector<SignalHandler> signal_handlers;
+  std::atomic<bool> signalled{false};  // one of its signals came
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;

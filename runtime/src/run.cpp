@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <pthread.h>
 
@@ -82,25 +83,24 @@ private:
 
 void Runner::run_task(const TaskRef& main) {
   const detail::ThreadSettings settings;
-  detail::LoopParts& parts = *loop_->parts;
   detail::TaskState& state = *detail::HandleAccess::state(main);
+  detail::InterruptScope interrupts(*loop_->parts, state);
   {
     const LentContext lent(context_, state);
-    const detail::InterruptScope interrupts(parts, state);
     const Entered entered(*this);
-    loop_->run_until_done(state);
+    if (!loop_->run_until_done(state))
+      detail::throw_logic_error("coil: the event loop was stopped before the main coroutine was done");
   }
-  if (parts.interrupts != 0) {
-    parts.interrupts = 0;
-    if (main.cancelled() && main.uncancel() == 0) throw KeyboardInterrupt();
-  }
+  interrupts.leave();
 }
 
-// The other tasks of the loop, all cancelled, then all awaited, whatever they throw.
+// The other tasks of the loop, all cancelled, then all awaited, whatever they throw and however often they stop it.
 void Runner::cancel_all_tasks() {
   std::vector<TaskRef> left = all_tasks();
   for (const TaskRef& task : left) task.cancel();
-  for (const TaskRef& task : left) loop_->run_until_done(*detail::HandleAccess::state(task));
+  for (const TaskRef& task : left)
+    while (!loop_->run_until_done(*detail::HandleAccess::state(task))) {
+    }
   for (const TaskRef& task : left) {
     detail::TaskState& state = *detail::HandleAccess::state(task);
     if (state.phase == detail::Phase::error && !state.has(detail::Ready::retrieved))
@@ -108,21 +108,28 @@ void Runner::cancel_all_tasks() {
   }
 }
 
-void Runner::close() noexcept {
-  if (closed_) return;
+void Runner::close() {
+  if (loop_ != nullptr && detail::this_loop == loop_)
+    detail::throw_logic_error("coil: Runner::close() cannot close a running event loop");
+  if (loop_ != nullptr && detail::this_loop != nullptr)
+    detail::throw_logic_error("coil: Runner::close() cannot be called from a running event loop");
+  finish();
+}
+
+Runner::~Runner() {
+  detail::check(loop_ == nullptr || detail::this_loop != loop_, "a Runner is destroyed from outside its loop");
+  detail::LoopCore* const around = std::exchange(detail::this_loop, nullptr);
+  finish();
+  detail::this_loop = around;
+}
+
+void Runner::finish() noexcept {
   closed_ = true;
   if (loop_ == nullptr) return;
-  detail::check(detail::this_loop == nullptr, "a Runner is closed from outside its loop");
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);
-    while (loop_->tasks_alive != 0) {
-      try {
-        cancel_all_tasks();
-      } catch (const std::logic_error&) {
-        // A task called stop() again: go on until all have ended.
-      }
-    }
+    while (loop_->tasks_alive != 0) cancel_all_tasks();  // some may have made others meanwhile
     loop_->close();
   }
   retire(std::exchange(loop_, nullptr));

@@ -105,6 +105,20 @@ public:
     queue_threadsafe(make_callback<detail::ThreadsafeCallback>(std::forward<F>(f), where), "call_soon_threadsafe");
   }
 
+  /// Calls `f()` from the loop when `signal` has come to the process, not from inside the C handler. Signals that come
+  /// again before it runs are one. A handler for the same signal is replaced. `remove_signal_handler` and the end of
+  /// the loop restore the disposition that was there before; one for SIGINT stands in for that of `run`.
+  /// Errors: `std::invalid_argument` for no signal number, one that cannot be caught (SIGKILL, SIGSTOP), or one that
+  ///   comes of the instruction that fails (SIGSEGV, SIGBUS, SIGFPE, SIGILL); `std::logic_error` if another loop
+  ///   handles the signal, or from another thread.
+  template <std::invocable F>
+  void add_signal_handler(int signal, F&& f, std::source_location where = std::source_location::current()) {
+    set_signal_handler(signal, make_callback<detail::RepeatedCallback>(std::forward<F>(f), where));
+  }
+  /// False if this loop has none for `signal`. The handler is not called any more, also for a signal that has come.
+  /// Errors: `std::invalid_argument` for no signal number; `std::logic_error` from another thread.
+  bool remove_signal_handler(int signal);
+
   /// The loop's clock.
   time_point time() const noexcept;
   /// Ends the loop after this iteration, or after the first one if it does not run yet; what waited stays
@@ -148,6 +162,10 @@ private:
   Handle queue(detail::Callback* callback);
   TimerHandle queue_at(time_point when, detail::Callback* callback);
   void queue_threadsafe(detail::ThreadsafeCallback* callback, const char* call);
+  void set_signal_handler(int signal, detail::Callback* callback);
+  void queue_signal_handlers() noexcept;
+  void queue_again(detail::Callback& callback) noexcept;
+  void remove_signal_handlers() noexcept;
   void set_handler(detail::ErrorHandler* handler) noexcept;
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
@@ -161,7 +179,7 @@ private:
   detail::Ready* shuffle(detail::Ready* first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 
-  void run_until_done(const detail::FutureState& main);
+  bool run_until_done(const detail::FutureState& main) noexcept;
   void close() noexcept;
   void drop_ready() noexcept;
 };

@@ -26,10 +26,12 @@ public:
   explicit Runner(const RunOptions& options = {}) noexcept : options_(options) {}
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
-  ~Runner() { close(); }
+  /// As `close()`; another loop of this thread may run around it.
+  ~Runner();
 
-  /// Runs `main` to its end and returns its result. Tasks that are left go on in the next `run`, and so does what
-  /// main has set of context variables; at first it has what this thread had when the loop was made.
+  /// Runs `main` to its end and returns its result. Tasks that are left go on in the next `run`, and so does what main
+  /// has set of context variables; at first it has what this thread had when the loop was made. If the loop was
+  /// stopped, `main` goes on in the next `run` too. A callable is called inside the loop.
   /// Errors: main's exception; KeyboardInterrupt; `std::logic_error` inside a running loop, after `close()`, or
   ///   if the loop was stopped; RingUnavailableError if io_uring is refused.
   template <detail::TaskBody A>
@@ -48,11 +50,12 @@ public:
   Loop& loop();
 
   /// Cancels the tasks that are left, waits for them, reports what they throw, and closes the loop.
-  /// Idempotent. Not from inside the loop.
-  void close() noexcept;
+  /// Idempotent. Errors: `std::logic_error` inside a running loop, which then goes on.
+  void close();
 
 private:
   void begin();
+  void finish() noexcept;
   void run_task(const TaskRef& main);
   void cancel_all_tasks();
 

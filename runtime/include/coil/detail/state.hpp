@@ -182,12 +182,21 @@ struct Callback : Ready, Pooled {
   time_point when{};
   std::source_location where{};  // that queued it
 
-  /// Before it is queued: one reference for the queue.
+  static constexpr bool called_again = false;
+
+  /// Before it is queued.
   void prepare(const Context* maker) noexcept {
-    ++refs;
-    phase = Phase::ready;
+    prepare_unqueued(maker);
+    enter_queue();
+  }
+  void prepare_unqueued(const Context* maker) noexcept {
     set(has_context);
     if (maker != nullptr) context = *maker;
+  }
+  /// One reference for the queue.
+  void enter_queue() noexcept {
+    ++refs;
+    phase = Phase::ready;
   }
   virtual void call() = 0;
   /// Destroys the function: it will not be called any more.
@@ -196,6 +205,11 @@ struct Callback : Ready, Pooled {
   void unref() noexcept {
     if (--refs == 0) delete this;
   }
+};
+
+/// Stays as it is, to be called again.
+struct RepeatedCallback : Callback {
+  static constexpr bool called_again = true;
 };
 
 /// Made in one thread, called and freed in another: not from a thread's pool.
@@ -212,8 +226,12 @@ struct CallbackOf final : Kind {
   explicit CallbackOf(F&& f) : function(std::move(f)) {}
   explicit CallbackOf(const F& f) : function(f) {}
   void call() override {
-    const Drop after(*this);
-    (*function)();
+    if constexpr (Kind::called_again) {
+      (*function)();
+    } else {
+      const Drop after(*this);
+      (*function)();
+    }
   }
   void drop() noexcept override { function.reset(); }
   std::optional<F> function;
