@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <mutex>
+#include <utility>
 
+#include "fork.hpp"
 #include "loop_parts.hpp"
 
 namespace coil::detail {
@@ -20,11 +22,12 @@ void on_interrupt(int) {
   if (LoopParts* parts = taker.load(std::memory_order_relaxed)) parts->wake_up.signal();
 }
 
-bool has_default_disposition(int signal) noexcept {
+bool has_handler(int signal, void (*handler)(int)) noexcept {
   struct sigaction current{};
   return ::sigaction(signal, nullptr, &current) == 0 && (current.sa_flags & SA_SIGINFO) == 0 &&
-         current.sa_handler == SIG_DFL;
+         current.sa_handler == handler;
 }
+bool has_default_disposition(int signal) noexcept { return has_handler(signal, SIG_DFL); }
 
 void set_disposition(int signal, void (*handler)(int), int flags) noexcept {
   struct sigaction action{};
@@ -47,6 +50,16 @@ PipeSignal& pipe_signal() {
 
 }  // namespace
 
+void lock_dispositions() noexcept { pipe_signal().mutex.lock(); }
+void unlock_dispositions() noexcept { pipe_signal().mutex.unlock(); }
+
+void restore_dispositions_in_child() noexcept {
+  if (taker.exchange(nullptr) != nullptr && has_handler(SIGINT, on_interrupt)) set_disposition(SIGINT, SIG_DFL, 0);
+  pending.store(false);
+  if (std::exchange(pipe_signal().ignored_by_us, false)) set_disposition(SIGPIPE, SIG_DFL, 0);
+  pipe_signal().loops = 0;
+}
+
 InterruptScope::InterruptScope(LoopParts& parts, TaskState& main) noexcept : parts_(parts) {
   parts.interruptible = &main;
   LoopParts* nobody = nullptr;
@@ -59,9 +72,7 @@ InterruptScope::InterruptScope(LoopParts& parts, TaskState& main) noexcept : par
 InterruptScope::~InterruptScope() {
   parts_.interruptible = nullptr;
   if (!installed_) return;
-  struct sigaction current{};
-  ::sigaction(SIGINT, nullptr, &current);
-  if (current.sa_handler == on_interrupt) set_disposition(SIGINT, SIG_DFL, 0);
+  if (has_handler(SIGINT, on_interrupt)) set_disposition(SIGINT, SIG_DFL, 0);
   taker.store(nullptr);
   pending.store(false);
 }
@@ -77,7 +88,8 @@ void deliver_interrupt(LoopParts& parts) noexcept {
   parts.interruptible->cancel({});
 }
 
-ThreadSettings::ThreadSettings() noexcept : timer_slack_ns_(::prctl(PR_GET_TIMERSLACK)) {
+ThreadSettings::ThreadSettings() noexcept {
+  timer_slack_before_run = ::prctl(PR_GET_TIMERSLACK);
   ::prctl(PR_SET_TIMERSLACK, 1UL);
   const std::lock_guard lock(pipe_signal().mutex);
   if (pipe_signal().loops++ == 0 && has_default_disposition(SIGPIPE)) {
@@ -86,8 +98,13 @@ ThreadSettings::ThreadSettings() noexcept : timer_slack_ns_(::prctl(PR_GET_TIMER
   }
 }
 
+void restore_timer_slack() noexcept {
+  if (timer_slack_before_run > 0) ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(timer_slack_before_run));
+}
+
 ThreadSettings::~ThreadSettings() {
-  if (timer_slack_ns_ > 0) ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(timer_slack_ns_));
+  restore_timer_slack();
+  timer_slack_before_run = 0;
   const std::lock_guard lock(pipe_signal().mutex);
   if (--pipe_signal().loops == 0 && pipe_signal().ignored_by_us) {
     pipe_signal().ignored_by_us = false;
