@@ -15,6 +15,7 @@
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
 #include <coil/loop.hpp>
+#include <coil/message_pipe.hpp>
 #include <coil/outcome.hpp>
 #include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
