@@ -18,7 +18,7 @@ FLOORS = {
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
     4: "descriptor detail/fd_operation file_operations poll detail/owned_fd",
-    5: "child_process child_signals command communicate.cpp message_pipe"
+    5: "child_process child_signals command communicate.cpp fork_child fork_process message_pipe"
        " message_socket pipe_ends process record_operation spawn turn",
     9: "coil",
 }

@@ -12,6 +12,7 @@
 #include <coil/error.hpp>
 #include <coil/exception_group.hpp>
 #include <coil/file_operations.hpp>
+#include <coil/fork_process.hpp>
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
 #include <coil/loop.hpp>
