@@ -13,16 +13,16 @@ import sys
 # named itself. Headers in detail/ are on floor 0 if not named. No floor, and a name without a file, are findings.
 FLOORS = {
     0: "error clock context context_data outcome coro future handle task exception_group exception_trace map_aligned"
-       " report state_pool.cpp symbol",
+       " report state_pool.cpp symbol fork",
     1: "loop loop_parts inbox callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error"
-       " ring_operation.cpp task_step uring_ring signals",
+       " ring_operation.cpp task_step uring_ring signals fork.cpp",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
        " detail/cancel_scope detail/child task_core.cpp report.cpp",
     3: "context_var barrier condition event lock queue semaphore",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
        " detail/owned_fd",
     5: "detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
-       " pipe_ends process spawn",
+       " pipe_ends process spawn fork_child fork_process message_pipe message_socket record_operation turn",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

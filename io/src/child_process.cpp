@@ -58,6 +58,7 @@ ChildRef::~ChildRef() {
 void ChildProcess::begin(pid_t pid, OwnedFd pidfd) noexcept {
   pid_ = pid;
   pidfd_ = std::move(pidfd);
+  pidfd_.keep_private();
 }
 
 // ---- Its end ---------------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ void ChildProcess::note_lost_status() noexcept {
   returncode_ = lost_returncode;
   if (this_loop == nullptr) return;
   this_loop->loop().call_exception_handler(
-      {.message = "coil: the exit status of process " + std::to_string(pid_) +
+      {.message = "the exit status of process " + std::to_string(pid_) +
                   " was taken by somebody else, or SIGCHLD is ignored; it is given as " +
                   std::to_string(lost_returncode)});
 }

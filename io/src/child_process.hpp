@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include <coil/detail/owned_fd.hpp>
 #include <coil/detail/ring.hpp>
@@ -62,7 +63,13 @@ private:
   bool stopping_ = false;  // its cancellation was asked for
   bool uses_waitid_ = false;
   bool waitid_failed_ = false;  // then it is not tried again
-  siginfo_t info_{};  // written by the kernel
+  siginfo_t info_{};            // written by the kernel
+};
+
+/// Makes a Process of a child.
+class ChildAccess {
+public:
+  static Process process(ChildRef child) noexcept { return Process(std::move(child)); }
 };
 
 /// What the destructor of a Process leaves: asks the child to end, kills it when its time is up, and waits.

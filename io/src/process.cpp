@@ -70,6 +70,7 @@ Process Process::start(const Command& command) {
   for (const Command::Passed& passed : command.passed_) plan.descriptors.push_back({passed.fd, passed.as});
 
   const detail::ChildRef child(new detail::ChildProcess(command.grace_));
+  for (OwnedFd& fd : ours) fd.keep_private();
   detail::Spawned spawned = detail::spawn(plan);
   child->begin(spawned.pid, std::move(spawned.pidfd));
   Process process(child);

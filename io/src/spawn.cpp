@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <system_error>
 
 #include "child_signals.hpp"
+#include "interrupt.hpp"
 
 namespace coil::detail {
 
@@ -33,6 +35,7 @@ struct ChildPlan {
   const char* cwd = nullptr;
   bool new_session = false;
   pid_t process_group = -1;  // -1: that of this process
+  unsigned long timer_slack_ns = 0;
 
   // What the child reports. It is seen here, because memory is shared.
   Step failed = Step::none;
@@ -47,6 +50,7 @@ COIL_IN_CHILD bool fail_at(ChildPlan& plan, Step step) noexcept {
 }
 
 COIL_IN_CHILD bool set_surroundings(ChildPlan& plan) noexcept {
+  if (plan.timer_slack_ns > 0) ::prctl(PR_SET_TIMERSLACK, plan.timer_slack_ns);
   if (plan.new_session && ::setsid() < 0) return fail_at(plan, Step::session);
   if (plan.process_group >= 0 && ::setpgid(0, plan.process_group) != 0) return fail_at(plan, Step::group);
   if (plan.cwd != nullptr && ::chdir(plan.cwd) != 0) return fail_at(plan, Step::folder);
@@ -173,6 +177,7 @@ Spawned spawn(const SpawnPlan& plan) {
   child.cwd = plan.cwd ? plan.cwd->c_str() : nullptr;
   child.new_session = plan.new_session;
   child.process_group = plan.process_group.value_or(-1);
+  child.timer_slack_ns = static_cast<unsigned long>(std::max(timer_slack_before_run, 0));
 
   const ChildStack stack;
   int pidfd = -1;

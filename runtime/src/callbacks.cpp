@@ -10,6 +10,7 @@
 
 #include <coil/detail/check.hpp>
 
+#include "fork.hpp"
 #include "interrupt.hpp"
 #include "loop_parts.hpp"
 #include "signals.hpp"
@@ -37,9 +38,10 @@ struct TimerCallback final : TimedSuspension, Pooled {
 WakeUp::WakeUp() : fd_(::eventfd(0, EFD_CLOEXEC)) {
   if (fd_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
   internal_ = true;
+  close_in_forked_children(fd_);
 }
 
-WakeUp::~WakeUp() { ::close(fd_); }
+WakeUp::~WakeUp() { close_private(fd_); }
 
 void WakeUp::signal() noexcept {
   const int saved = errno;

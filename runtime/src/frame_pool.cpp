@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 
+#include "fork.hpp"
 #include "map_aligned.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -46,6 +47,9 @@ Orphans& orphans() {
 }
 
 }  // namespace
+
+void lock_frame_orphans() noexcept { orphans().mutex.lock(); }
+void unlock_frame_orphans() noexcept { orphans().mutex.unlock(); }
 
 void* map_aligned(std::size_t size) {
   void* raw = ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -3,7 +3,9 @@
 #include <sys/prctl.h>
 
 #include <mutex>
+#include <utility>
 
+#include "fork.hpp"
 #include "loop_parts.hpp"
 #include "signals.hpp"
 
@@ -30,6 +32,14 @@ PipeSignal& pipe_signal() {
 }
 
 }  // namespace
+
+void lock_dispositions() noexcept { pipe_signal().mutex.lock(); }
+void unlock_dispositions() noexcept { pipe_signal().mutex.unlock(); }
+
+void restore_dispositions_in_child() noexcept {
+  if (std::exchange(pipe_signal().ignored_by_us, false)) set_disposition(SIGPIPE, SIG_DFL);
+  pipe_signal().loops = 0;
+}
 
 InterruptScope::InterruptScope(LoopParts& parts, TaskState& main) noexcept : parts_(parts), main_(main) {
   parts_.interruptible = &main;
@@ -59,7 +69,8 @@ void InterruptScope::leave() {
   }
 }
 
-ThreadSettings::ThreadSettings() noexcept : timer_slack_ns_(::prctl(PR_GET_TIMERSLACK)) {
+ThreadSettings::ThreadSettings() noexcept {
+  timer_slack_before_run = ::prctl(PR_GET_TIMERSLACK);
   ::prctl(PR_SET_TIMERSLACK, 1UL);
   const std::lock_guard lock(pipe_signal().mutex);
   if (pipe_signal().loops++ == 0 && has_default_disposition(SIGPIPE)) {
@@ -68,8 +79,13 @@ ThreadSettings::ThreadSettings() noexcept : timer_slack_ns_(::prctl(PR_GET_TIMER
   }
 }
 
+void restore_timer_slack() noexcept {
+  if (timer_slack_before_run > 0) ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(timer_slack_before_run));
+}
+
 ThreadSettings::~ThreadSettings() {
-  if (timer_slack_ns_ > 0) ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(timer_slack_ns_));
+  restore_timer_slack();
+  timer_slack_before_run = 0;
   const std::lock_guard lock(pipe_signal().mutex);
   if (--pipe_signal().loops == 0 && pipe_signal().ignored_by_us) {
     pipe_signal().ignored_by_us = false;

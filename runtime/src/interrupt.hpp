@@ -34,9 +34,11 @@ public:
   ~ThreadSettings();
   ThreadSettings(const ThreadSettings&) = delete;
   ThreadSettings& operator=(const ThreadSettings&) = delete;
-
-private:
-  int timer_slack_ns_;
 };
+
+/// What a loop's thread had before, as what it starts shall have. 0 outside of `run`.
+inline thread_local constinit int timer_slack_before_run = 0;
+/// Async-signal-safe.
+void restore_timer_slack() noexcept;
 
 }  // namespace coil::detail

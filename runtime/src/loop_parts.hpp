@@ -62,6 +62,7 @@ struct LoopParts {
   RunOptions options;
   std::unique_ptr<Ring> ring;
   bool is_virtual;
+  bool is_parents = false;  // in a child that was forked off meanwhile: nothing can be done with it
   time_point virtual_now{};
   TimerQueue timers;
   Resident* residents = nullptr;

@@ -38,6 +38,8 @@ Runner::Entered::Entered(const Runner& runner) noexcept {
 Runner::Entered::~Entered() { detail::this_loop = nullptr; }
 
 void Runner::begin() {
+  const bool is_parents = detail::this_loop != nullptr && detail::parts_of(*detail::this_loop).is_parents;
+  if (is_parents) detail::this_loop = nullptr;
   if (detail::this_loop != nullptr) detail::throw_logic_error("coil: run() cannot be called from a running event loop");
   loop();
   if (::pthread_equal(loop_->parts->thread, ::pthread_self()) == 0)

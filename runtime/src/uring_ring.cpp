@@ -8,6 +8,7 @@
 
 #include <coil/detail/check.hpp>
 
+#include "fork.hpp"
 #include "ring_error.hpp"
 
 namespace coil::detail {
@@ -34,10 +35,16 @@ constexpr unsigned unbounded_workers_max = 256;
 
 }  // namespace
 
-UringRing::UringRing(unsigned entries) { set_up(std::clamp(entries, 1U, 32768U)); }
+// A child that is forked off has neither the ring's memory, which would hold on to it, nor its descriptor.
+UringRing::UringRing(unsigned entries) {
+  set_up(std::clamp(entries, 1U, 32768U));
+  io_uring_ring_dontfork(&ring_);
+  close_in_forked_children(ring_.ring_fd);
+}
 
 UringRing::~UringRing() {
   check(idle(), "the ring is closed with nothing in the kernel");
+  leave_in_forked_children(ring_.ring_fd);
   io_uring_queue_exit(&ring_);
 }
 

@@ -99,29 +99,29 @@ PROCESS_TEST("process: out of descriptors, at any of those that are needed, noth
   rlimit before{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
   const auto open_before = coil_test::open_descriptors();
+  // The sanitizer that checks types needs descriptors for one it has not seen yet.
+  CHECK_THROWS_AS(throw std::system_error(EMFILE, std::system_category(), ""), std::system_error);
   int started = 0;
-  std::string failures;
   for (rlim_t more = 0; more < 12; ++more) {
-    const coil_test::Fd next(::fcntl(0, F_DUPFD_CLOEXEC, 3));  // the lowest that is free
-    const rlim_t first_free = static_cast<rlim_t>(static_cast<int>(next));
-    coil_test::Fd(std::move(const_cast<coil_test::Fd&>(next))).close();
-    const rlimit low{first_free + more, before.rlim_max};
+    const int next = ::fcntl(0, F_DUPFD_CLOEXEC, 3);  // the lowest that is free
+    ::close(next);
+    const rlimit low{static_cast<rlim_t>(next) + more, before.rlim_max};
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
     std::optional<Process> process;
-    int error = 0;
+    std::exception_ptr failure;  // looked at later
     try {
       process = Process::start(shell("exit 0"));
-    } catch (const std::system_error& failure) {
-      error = failure.code().value();
+      ++started;
+    } catch (...) {
+      failure = std::current_exception();
     }
     ::setrlimit(RLIMIT_NOFILE, &before);
-    if (process) {
-      ++started;
-      co_await process->wait();
-    } else {
-      CHECK_MESSAGE((error == EMFILE || error == EINVAL), error);
-    }
+    if (process) co_await process->wait();
     process.reset();
+    const std::string text = coil_test::text_of(failure);
+    CHECK_MESSAGE(
+        (text.empty() || text.find("Too many open files") != text.npos || text.find("Invalid argument") != text.npos),
+        text);
     CHECK(!coil_test::has_child());
     CHECK(coil_test::open_descriptors() == open_before);
   }

@@ -6,11 +6,13 @@
 #include "io_test.hpp"
 
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <coil/process.hpp>
 
 #include "child_process.hpp"
+#include "interrupt.hpp"
 
 namespace coil_test {
 

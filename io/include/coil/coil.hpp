@@ -17,11 +17,13 @@
 #include <coil/event.hpp>
 #include <coil/exception_group.hpp>
 #include <coil/file_operations.hpp>
+#include <coil/fork_process.hpp>
 #include <coil/future.hpp>
 #include <coil/gather.hpp>
 #include <coil/handle.hpp>
 #include <coil/lock.hpp>
 #include <coil/loop.hpp>
+#include <coil/message_pipe.hpp>
 #include <coil/outcome.hpp>
 #include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>

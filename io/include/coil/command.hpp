@@ -28,6 +28,7 @@ using enum Stdio;
 /// Errors: `std::invalid_argument` for a NUL byte in any text.
 class Command {
 public:
+  static constexpr std::chrono::nanoseconds grace_default = std::chrono::seconds(2);
   static constexpr Stdio inherit = Stdio::inherit;
   static constexpr Stdio piped = Stdio::piped;
   static constexpr Stdio devnull = Stdio::devnull;
@@ -80,7 +81,7 @@ public:
   Command& new_session();
   /// A process group: its own, or with an id that of others. `Process::signal_group` reaches it.
   Command& process_group(pid_t id = 0);
-  /// How long it may take after SIGTERM, when its `Process` goes, before SIGKILL follows. Default: 2 s.
+  /// How long it may take after SIGTERM, when its `Process` goes, before SIGKILL follows. Default: `grace_default`.
   template <class Rep, class Period>
   Command& grace(std::chrono::duration<Rep, Period> time) {
     grace_ = detail::to_nanoseconds(time);
@@ -117,7 +118,7 @@ private:
   bool inherits_environment_ = true;
   bool new_session_ = false;
   std::optional<pid_t> process_group_;
-  std::chrono::nanoseconds grace_ = std::chrono::seconds(2);
+  std::chrono::nanoseconds grace_ = grace_default;
 };
 
 }  // namespace coil

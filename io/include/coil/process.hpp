@@ -17,6 +17,7 @@ namespace coil {
 namespace detail {
 
 class ChildProcess;
+class ChildAccess;
 
 /// A counted reference to a child process.
 class ChildRef {
@@ -109,7 +110,7 @@ public:
   Coro<int> aclose();
 
 private:
-  friend class ForkedProcess;
+  friend class detail::ChildAccess;
   /// What a `communicate` that was cancelled leaves to the next one.
   struct Communication {
     bool begun = false;

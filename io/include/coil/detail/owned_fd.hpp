@@ -8,9 +8,11 @@ class OwnedFd {
 public:
   OwnedFd() noexcept = default;
   explicit OwnedFd(int number) noexcept : number_(number) {}
-  OwnedFd(OwnedFd&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  OwnedFd(OwnedFd&& other) noexcept
+      : number_(std::exchange(other.number_, -1)), is_private_(std::exchange(other.is_private_, false)) {}
   OwnedFd& operator=(OwnedFd&& other) noexcept {
     std::swap(number_, other.number_);
+    std::swap(is_private_, other.is_private_);
     other.close();
     return *this;
   }
@@ -18,12 +20,13 @@ public:
 
   int get() const noexcept { return number_; }
   explicit operator bool() const noexcept { return number_ >= 0; }
-  /// Gives it up: somebody else closes it.
-  [[nodiscard]] int release() noexcept { return std::exchange(number_, -1); }
+  /// From now on children that are forked off do not have it.
+  void keep_private() noexcept;
   void close() noexcept;
 
 private:
   int number_ = -1;
+  bool is_private_ = false;
 };
 
 }  // namespace coil::detail
