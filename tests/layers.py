@@ -18,7 +18,7 @@ FLOORS = {
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer",
-    5: "detail/acceptor multishot stream_socket tcp udp unix_socket",
+    5: "detail/acceptor file multishot pipe stream_socket tcp udp unix_socket",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/
