@@ -1,5 +1,6 @@
 #include <coil/fd.hpp>
 
+#include <liburing.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +15,36 @@
 namespace coil {
 
 namespace detail {
+
+namespace {
+
+/// A close(2) that the loop does not wait for; in its place the tasks in `close()` do.
+class CloseInBackground final : public RingOperation, public Pooled {
+public:
+  /// False if there is no memory for it.
+  static bool begin(FdState& state) noexcept try {
+    auto* closing = new CloseInBackground(state);
+    state.pin();
+    closing->submit();
+    return true;
+  } catch (...) {
+    return false;
+  }
+  void prepare(io_uring_sqe& sqe) noexcept override { io_uring_prep_close(&sqe, state_->number); }
+  void wake(FutureState*) noexcept override {
+    state_->finish(is_interruption(result_) ? 0 : -result_);
+    delete this;
+  }
+
+private:
+  explicit CloseInBackground(FdState& state) noexcept : state_(&state) {
+    self_finishing_ = true;
+    restarts_ = false;
+  }
+  FdHold state_;
+};
+
+}  // namespace
 
 void FdState::close() noexcept {
   if (closing) return;
@@ -67,8 +98,14 @@ void FdState::unpin() noexcept {
 
 void FdState::finish_if_free() noexcept {
   if (!closing || operations != nullptr || pins != 0 || number < 0) return;
+  if (by_ring && this_loop != nullptr && CloseInBackground::begin(*this)) return;
   // Not tried again after EINTR: it is closed, and the number may be another's by then.
-  if (::close(std::exchange(number, -1)) != 0 && errno != EINTR) error = errno;
+  finish(::close(number) == 0 ? 0 : errno);
+}
+
+void FdState::finish(int close_error) noexcept {
+  number = -1;
+  if (close_error != EINTR) error = close_error;
   while (Suspension* closer = closers.pop_front()) closer->wake(nullptr);
 }
 
@@ -96,6 +133,7 @@ int Fd::release() {
 bool Fd::CloseOperation::await_ready() noexcept {
   state_ = fd_->state_;
   if (!state_) return true;
+  if (!state_->closing) state_->by_ring = by_ring_;
   state_->close();
   return state_->number < 0;
 }

@@ -91,7 +91,7 @@ Coro<UnixStream::Message> receive_with_fds(detail::KeptFd fd, std::span<std::byt
   message.msg_controllen = sizeof control;
   const std::size_t size = co_await coil::recvmsg(fd, message);
   std::vector<Fd> fds = take_fds(message);
-  co_return UnixStream::Message{size, std::move(fds), (message.msg_flags & MSG_CTRUNC) != 0};
+  co_return UnixStream::Message(size, std::move(fds), (message.msg_flags & MSG_CTRUNC) != 0);
 }
 
 }  // namespace

@@ -51,6 +51,9 @@ public:
     state_ = {};
   }
 
+  /// The same for a file, whose closing may take a while.
+  [[nodiscard]] CloseOperation close_file() noexcept;
+
 private:
   friend class FdRef;
   detail::FdHold state_;
@@ -94,7 +97,9 @@ inline FdRef::FdRef(const detail::KeptFd& kept) noexcept : number_(kept.number()
 
 class Fd::CloseOperation final : public detail::Operation<CloseOperation> {
 public:
-  explicit CloseOperation(Fd& fd) noexcept : fd_(&fd) {}
+  CloseOperation(Fd& fd, bool by_ring) noexcept : fd_(&fd), by_ring_(by_ring) {}
+  /// Begins to close without being awaited.
+  void begin() noexcept { static_cast<void>(await_ready()); }
   bool await_ready() noexcept;
   void start() noexcept { state_->closers.push_back(*this); }
   void await_resume();
@@ -102,9 +107,11 @@ public:
 private:
   detail::Abort abort() noexcept override;
   Fd* fd_;
+  bool by_ring_;
   detail::FdHold state_;
 };
 
-inline Fd::CloseOperation Fd::close() noexcept { return CloseOperation(*this); }
+inline Fd::CloseOperation Fd::close() noexcept { return CloseOperation(*this, false); }
+inline Fd::CloseOperation Fd::close_file() noexcept { return CloseOperation(*this, true); }
 
 }  // namespace coil

@@ -31,6 +31,11 @@ public:
 
   /// What `read_with_fds` gives.
   struct Message {
+    Message(std::size_t bytes, std::vector<Fd> descriptors, bool lost) noexcept
+        : size(bytes), fds(std::move(descriptors)), fds_lost(lost) {}
+    Message(Message&&) noexcept = default;
+    Message& operator=(Message&&) noexcept = default;
+
     std::size_t size;     // of what is in the buffer; 0 is the end of the stream
     std::vector<Fd> fds;  // close-on-exec
     bool fds_lost;        // more had come than this process may open, or than `fds_max`

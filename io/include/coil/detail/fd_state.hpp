@@ -36,9 +36,12 @@ struct FdState final : Pooled {
   /// Between the two it stays open, for an operation that is in the list of another descriptor and ends by itself.
   void pin() noexcept { ++pins; }
   void unpin() noexcept;
+  /// The number is given back.
+  void finish(int close_error) noexcept;
 
   int number;              // -1 once closed
   int error = 0;           // of closing
+  bool by_ring = false;    // is closed without the loop waiting for it, as files may take a while
   std::uint32_t refs = 0;  // of the owner, and of operations, awaited or not
   std::uint32_t pins = 0;
   bool closing = false;               // or given away
