@@ -225,11 +225,15 @@ std::exception_ptr exception_of(FutureState* state) {
   return state->take_exception();
 }
 
+static void queue_done_callback(FutureState& state, FutureCallback* callback) noexcept {
+  LoopCore* core = StatePool::core_of(state);
+  if (core == nullptr) return callback->unref();  // the loop is closed: nothing runs there any more
+  callback->source = StateRef<FutureState>(&state);
+  core->push_ready(*callback);
+}
+
 void DoneCallback::wake(FutureState* source) noexcept {
-  if (LoopCore* core = StatePool::core_of(*source))
-    core->push_ready(*callback_);
-  else
-    callback_->unref();  // the loop is closed: nothing runs there any more
+  queue_done_callback(*source, callback_);
   delete this;
 }
 
@@ -239,14 +243,12 @@ Abort DoneCallback::abort() noexcept {
   return Abort::gone;
 }
 
-void add_done_callback(FutureState& state, Callback* callback) {
+void add_done_callback(FutureState& state, FutureCallback* callback) {
   callback->prepare(current_context());
-  if (!state.done())
-    state.waiters.push_back(*new DoneCallback(callback));
-  else if (LoopCore* core = StatePool::core_of(state))
-    core->push_ready(*callback);
+  if (state.done())
+    queue_done_callback(state, callback);
   else
-    callback->unref();  // the loop is closed: nothing runs there any more
+    state.waiters.push_back(*new DoneCallback(callback));
 }
 
 }  // namespace coil::detail

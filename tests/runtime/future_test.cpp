@@ -327,3 +327,15 @@ LOOP_TEST("future: is set and cancelled through const handles, and told to callb
   co_await coil::yield();
   CHECK(got == 7);
 }
+
+LOOP_TEST("future: one with a callback that is dropped unset lets go of the callback") {
+  auto held = std::make_shared<int>(1);
+  {
+    auto future = coil::get_running_loop().create_future<int>();
+    future.add_done_callback([held] {});
+    future.add_done_callback([held](coil::Future<int>) {});
+    CHECK(held.use_count() == 3);
+  }
+  CHECK(held.use_count() == 1);
+  co_await coil::yield();
+}

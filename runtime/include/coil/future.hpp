@@ -1,5 +1,7 @@
 #pragma once
+#include <concepts>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -11,20 +13,6 @@
 namespace coil {
 
 namespace detail {
-
-/// Calls `f(handle)` if that is possible, else `f()`.
-template <class Handle, class F>
-Callback* make_done_callback(Handle handle, F&& function) {
-  auto call = [handle = std::move(handle), function = std::forward<F>(function)]() mutable {
-    if constexpr (std::invocable<std::decay_t<F>&, Handle&>)
-      function(handle);
-    else if constexpr (std::invocable<std::decay_t<F>&, Handle>)
-      function(std::move(handle));
-    else
-      function();
-  };
-  return new CallbackOf<decltype(call)>(std::move(call));
-}
 
 /// For those who work on the states behind handles.
 struct HandleAccess {
@@ -42,6 +30,29 @@ struct HandleAccess {
     return Handle(StateRef<State>(state, adopted));
   }
 };
+
+/// Calls `f(handle)` if that is possible, else `f()`.
+template <class Handle, class F>
+struct DoneCallbackOf final : FutureCallback {
+  template <class G>
+  explicit DoneCallbackOf(G&& f) : function(std::forward<G>(f)) {}
+  void call() override {
+    using State = std::remove_pointer_t<decltype(HandleAccess::state(std::declval<Handle&>()))>;
+    auto handle = HandleAccess::make<Handle>(static_cast<State*>(source.get()));
+    if constexpr (std::invocable<F&, Handle&>)
+      (*function)(handle);
+    else if constexpr (std::invocable<F&, Handle>)
+      (*function)(std::move(handle));
+    else
+      (*function)();
+  }
+  void drop() noexcept override { function.reset(); }
+  std::optional<F> function;
+};
+template <class Handle, class F>
+FutureCallback* make_done_callback(const Handle&, F&& function) {
+  return new DoneCallbackOf<Handle, std::decay_t<F>>(std::forward<F>(function));
+}
 
 }  // namespace detail
 

@@ -102,18 +102,24 @@ FutureState& checked_pending(FutureState* state, const char* call);
 /// Null for a value. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
 std::exception_ptr exception_of(FutureState* state);
 
+/// What is to be called when a future is done. It refers to that only from then on: a future is not kept alive by
+/// what hangs on it.
+struct FutureCallback : Callback {
+  StateRef<FutureState> source;
+};
+
 /// Calls back when a future is done, through the loop.
 class DoneCallback final : public Suspension, public Pooled {
 public:
-  explicit DoneCallback(Callback* callback) noexcept : callback_(callback) {}
+  explicit DoneCallback(FutureCallback* callback) noexcept : callback_(callback) {}
   void wake(FutureState* source) noexcept override;
 
 private:
   Abort abort() noexcept override;
-  Callback* callback_;
+  FutureCallback* callback_;
 };
 
 /// Queues `callback` for when `state` is done; at once through the loop if it is already.
-void add_done_callback(FutureState& state, Callback* callback);
+void add_done_callback(FutureState& state, FutureCallback* callback);
 
 }  // namespace coil::detail
