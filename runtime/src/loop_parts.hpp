@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <coil/detail/generator_link.hpp>
 #include <coil/detail/ring.hpp>
 #include <coil/detail/timer_queue.hpp>
 #include <coil/loop.hpp>
@@ -59,6 +60,7 @@ struct LoopParts {
 
   bool running = false;
   bool stopping = false;
+  GeneratorLink generators;  // the ring's own place
   std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
