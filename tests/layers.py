@@ -15,7 +15,7 @@ FLOORS = {
     0: "error clock context context_data outcome coro future task exception_group exception_trace map_aligned report state_pool.cpp symbol",
     1: "loop loop_parts callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp task_step"
        " uring_ring",
-    2: "run async_generator close_generators create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
+    2: "run as_completed async_generator close_generators create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",
     3: "context_var",
     4: "descriptor detail/fd_operation file_operations poll",

@@ -2,6 +2,7 @@
 
 // All of coil but the optional parts.
 
+#include <coil/as_completed.hpp>
 #include <coil/as_result.hpp>
 #include <coil/async_generator.hpp>
 #include <coil/call_graph.hpp>

@@ -91,24 +91,24 @@ Coro<std::vector<Outcome<T>>> gather_vector_outcomes(std::vector<Child> children
 
 /// The elements of an lvalue range are copied, those of an rvalue range moved, and its memory given up.
 template <class R>
-std::vector<Child> make_children(R& range) {
+std::vector<Child> make_children(R& range, const char* call = "gather") {
   std::vector<Child> children;
   if constexpr (requires { range.size(); }) children.reserve(static_cast<std::size_t>(range.size()));
   for (auto&& element : range) {
     if constexpr (std::is_lvalue_reference_v<RangeReference<R>>)
-      children.push_back(make_child(std::as_const(element)));
+      children.push_back(make_child(std::as_const(element), call));
     else
-      children.push_back(make_child(std::move(element)));  // made on the spot, by a view
+      children.push_back(make_child(std::move(element), call));  // made on the spot, by a view
   }
   return children;
 }
 template <class R>
   requires(!std::is_lvalue_reference_v<R>)
-std::vector<Child> make_children(R&& range) {
+std::vector<Child> make_children(R&& range, const char* call = "gather") {
   std::vector<Child> children;
   R owned = std::move(range);
   if constexpr (requires { owned.size(); }) children.reserve(static_cast<std::size_t>(owned.size()));
-  for (auto&& element : owned) children.push_back(make_child(std::move(element)));
+  for (auto&& element : owned) children.push_back(make_child(std::move(element), call));
   return children;
 }
 

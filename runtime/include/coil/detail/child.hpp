@@ -109,10 +109,10 @@ template <class A>
 using ChildResult = typename ChildResultOf<A>::type;
 
 template <class A>
-Child make_child(A&& awaitable) {
+Child make_child(A&& awaitable, const char* call = "gather") {
   if constexpr (is_future_like<std::decay_t<A>>) {
     FutureState* state = HandleAccess::state(awaitable);
-    return Child(checked_state(state, "gather"));
+    return Child(checked_state(state, call));
   } else {
     auto coro = as_coro(std::forward<A>(awaitable));
     return Child(CoroAccess::release(coro));
