@@ -236,5 +236,24 @@ def retry(programs, folder):
     expect(done.stdout == RETRY, f"prints {done.stdout}")
 
 
+GENERATOR = """people: open
+match: page 1, eve
+match: page 2, eve
+people: closed
+orders: open
+first: page 1, ann
+orders: closed
+answer after 10 ms
+answer after 50 ms
+answer after 90 ms
+"""
+
+
+@step("generator: reads on demand, closes what is not read to its end")
+def generator(programs, folder):
+    printed = run_twice_alike(programs["generator"])
+    expect(printed == GENERATOR, f"prints {printed}")
+
+
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

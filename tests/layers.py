@@ -17,19 +17,13 @@ FLOORS = {
     1: "loop loop_parts inbox callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error"
        " ring_operation.cpp task_step uring_ring signals fork.cpp",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
-       " detail/cancel_scope detail/child task_core.cpp report.cpp",
+       " detail/cancel_scope detail/child task_core.cpp report.cpp as_completed async_generator close_generators",
     3: "context_var barrier condition event lock queue semaphore",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
        " detail/owned_fd",
     5: "detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
-       " pipe_ends process spawn fork_child fork_process message_pipe message_socket record_operation turn",
-    0: "error clock outcome coro future task exception_group exception_trace map_aligned report state_pool.cpp symbol",
-    1: "loop loop_parts callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp task_step"
-       " uring_ring",
-    2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
-       " detail/child task_core.cpp report.cpp",
-    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer",
-    5: "detail/acceptor file multishot pipe stream_socket tcp udp unix_socket",
+       " pipe_ends process spawn fork_child fork_process message_pipe message_socket record_operation turn file pipe"
+       " udp",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

@@ -11,11 +11,18 @@
 
 namespace coil::detail {
 
-bool is_cancelled_error(const std::exception_ptr& exception) noexcept {
-  if (!exception) return false;
-  const std::type_info* type = exception.__cxa_exception_type();
-  return type != nullptr && *type == typeid(CancelledError);
+namespace {
+
+template <class Exception>
+bool is_a(const std::exception_ptr& exception) noexcept {
+  const std::type_info* type = exception ? exception.__cxa_exception_type() : nullptr;
+  return type != nullptr && *type == typeid(Exception);
 }
+
+}  // namespace
+
+bool is_cancelled_error(const std::exception_ptr& exception) noexcept { return is_a<CancelledError>(exception); }
+bool is_generator_exit(const std::exception_ptr& exception) noexcept { return is_a<GeneratorExit>(exception); }
 
 void throw_logic_error(const char* what) { throw std::logic_error(what); }
 void throw_invalid_argument(const char* what) { throw std::invalid_argument(what); }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include <coil/detail/generator_link.hpp>
 #include <coil/detail/resident.hpp>
 #include <coil/detail/ring.hpp>
 #include <coil/detail/timer_queue.hpp>
@@ -74,6 +75,7 @@ struct LoopParts {
   bool running = false;
   bool stopping = false;
   bool closing = false;  // no task runs any more
+  GeneratorLink generators;  // the ring's own place
   std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};

@@ -33,16 +33,17 @@ void note_leaving(const std::exception_ptr& exception, const std::source_locatio
   if (trace.awaits.size() < awaits_max) trace.awaits.push_back(where);
 }
 
-bool is_cancellation() noexcept {
+// What asks a coroutine to end is no failure, and may pass while one is on its way.
+bool leaves_a_trace() noexcept {
   const std::type_info* type = abi::__cxa_current_exception_type();
-  return type != nullptr && *type == typeid(CancelledError);
+  return type == nullptr || (*type != typeid(CancelledError) && *type != typeid(GeneratorExit));
 }
 
 }  // namespace
 
 void PromiseBase::unhandled_exception() noexcept {
   std::exception_ptr exception;
-  if (!is_cancellation()) {
+  if (leaves_a_trace()) {
     exception = std::current_exception();
     note_leaving(exception, where_);
   }

@@ -10,6 +10,7 @@
 #include <coil/detail/check.hpp>
 #include <coil/gather.hpp>
 
+#include "close_generators.hpp"
 #include "interrupt.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
@@ -96,9 +97,23 @@ void Runner::run_task(const TaskRef& main) {
   interrupts.leave();
 }
 
+namespace {
+
+/// The tasks of the loop that close generators, or all others.
+std::vector<TaskRef> tasks_left(bool that_close) {
+  std::vector<TaskRef> left;
+  for (TaskRef& task : all_tasks()) {
+    const detail::Extras* more = detail::HandleAccess::state(task)->extras_if_any();
+    if ((more != nullptr && more->closes_generator) == that_close) left.push_back(std::move(task));
+  }
+  return left;
+}
+
+}  // namespace
+
 // The other tasks of the loop, all cancelled, then all awaited, whatever they throw and however often they stop it.
 void Runner::cancel_all_tasks() {
-  std::vector<TaskRef> left = all_tasks();
+  const std::vector<TaskRef> left = tasks_left(false);
   for (const TaskRef& task : left) task.cancel();
   for (const TaskRef& task : left)
     while (!loop_->run_until_done(*detail::HandleAccess::state(task))) {
@@ -108,6 +123,26 @@ void Runner::cancel_all_tasks() {
     if (state.phase == detail::Phase::error && !state.has(detail::Ready::retrieved))
       detail::report_at_shutdown(state, state.take_exception());
   }
+}
+
+// Generators that are closing are not cancelled.
+void Runner::await_closing() {
+  for (auto left = tasks_left(true); !left.empty(); left = tasks_left(true))
+    for (const TaskRef& task : left)
+      while (!loop_->run_until_done(*detail::HandleAccess::state(task))) {
+      }
+}
+
+// First the tasks, then the generators, as asyncio; what cleans up may leave more of both.
+void Runner::end_all() {
+  do {
+    while (loop_->tasks_alive != 0) {
+      cancel_all_tasks();
+      await_closing();
+    }
+    if (!detail::close_generators(*loop_)) return;
+    await_closing();
+  } while (true);
 }
 
 void Runner::close() {
@@ -131,7 +166,7 @@ void Runner::finish() noexcept {
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);
-    while (loop_->tasks_alive != 0) cancel_all_tasks();  // some may have made others meanwhile
+    end_all();
     loop_->close();
   }
   retire(std::exchange(loop_, nullptr));

@@ -2,9 +2,14 @@
 // began is ended, cleaned up once, and nothing is left behind.
 #include <coil/task.hpp>
 
+#include <coil/as_completed.hpp>
+#include <coil/async_generator.hpp>
 #include <coil/scope.hpp>
 
 #include "../support/cancel_everywhere.hpp"
+
+#include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using coil_test::Balance;
@@ -106,6 +111,56 @@ coil::Coro<void> tasks_and_futures(Balance& balance) {
   co_await coil::try_finally(grouped, cancel_timer);
 }
 
+coil::AsyncGenerator<int> make_values(Balance& balance) {
+  Scope scope(balance);
+  for (int i = 0; i < 3; ++i) {
+    co_await coil::sleep(1ms);
+    co_yield i;
+  }
+}
+
+// Its cleanup waits.
+coil::AsyncGenerator<int> pass_values(Balance& balance, coil::AsyncGenerator<int> values) {
+  Scope scope(balance);
+  ++balance.cleanups_due;
+  std::exception_ptr error;
+  try {
+    while (const int* value = co_await values.next()) co_yield *value;
+  } catch (...) {
+    error = std::current_exception();
+  }
+  ++balance.cleanups_done;
+  const auto clean = []() -> coil::Coro<void> { co_await coil::sleep(1ms); };
+  const auto close = [&]() -> coil::Coro<void> { co_await values.aclose(); };
+  co_await coil::try_finally(clean, close);  // closed also if the cleanup is cancelled
+  if (error) std::rethrow_exception(error);
+}
+
+coil::Coro<void> generators_in_generators(Balance& balance) {
+  Scope scope(balance);
+  auto read = [&](coil::AsyncGenerator<int>& values) -> coil::Coro<void> {
+    while (const int* value = co_await values.next()) co_await work(balance, 1ms, *value);
+  };
+  co_await coil::with(pass_values(balance, pass_values(balance, make_values(balance))), read);
+  auto read_one = [&](coil::AsyncGenerator<int>& values) -> coil::Coro<void> { co_await values.next(); };
+  co_await coil::with(pass_values(balance, make_values(balance)), read_one);
+}
+
+coil::Coro<void> completed_in_a_group(Balance& balance) {
+  Scope scope(balance);
+  auto body = [&](coil::TaskGroup& group) -> coil::Coro<void> {
+    std::vector<coil::Task<int>> tasks;
+    for (int i = 3; i > 0; --i) tasks.push_back(group.create_task(work(balance, i * 2ms, i)));
+    auto ended = coil::as_completed(tasks, {.timeout = 5ms});
+    while (auto* task = co_await ended.next()) {
+      const int value = co_await *task;
+      co_await work(balance, 1ms, value);
+    }
+  };
+  auto grouped = [&]() -> coil::Coro<void> { co_await coil::task_group(body); };
+  co_await expect_failure(grouped());
+}
+
 }  // namespace
 
 LOOP_TEST("cancel anywhere: a gather of timeouts ends and leaves nothing") {
@@ -124,4 +179,12 @@ LOOP_TEST("cancel anywhere: nested cleanups under a timeout each run once") { co
 
 LOOP_TEST("cancel anywhere: tasks that share a future end and leave nothing") {
   co_await cancel_everywhere(tasks_and_futures);
+}
+
+LOOP_TEST("cancel anywhere: generators in generators, whose cleanup waits, end and leave nothing") {
+  co_await cancel_everywhere(generators_in_generators);
+}
+
+LOOP_TEST("cancel anywhere: as_completed with a timeout over the tasks of a group ends and leaves nothing") {
+  co_await cancel_everywhere(completed_in_a_group);
 }

@@ -2,8 +2,10 @@
 
 // All of coil but the optional parts.
 
+#include <coil/as_completed.hpp>
 #include <coil/as_result.hpp>
 #include <coil/barrier.hpp>
+#include <coil/async_generator.hpp>
 #include <coil/call_graph.hpp>
 #include <coil/clock.hpp>
 #include <coil/context.hpp>

@@ -25,6 +25,11 @@ private:
 /// Thrown by `run` when SIGINT ended the main coroutine. Not a `std::exception`, as in Python.
 class KeyboardInterrupt {};
 
+/// Thrown at the `co_yield` of an AsyncGenerator that is closed. Clean up, and let it pass.
+///
+/// Not a `std::exception`, so that the everyday `catch (const std::exception&)` never swallows it.
+class GeneratorExit {};
+
 /// A deadline passed: `timeout`, `timeout_at`, `wait_for`.
 class TimeoutError : public std::runtime_error {
 public:
@@ -81,6 +86,7 @@ private:
 namespace detail {
 
 bool is_cancelled_error(const std::exception_ptr& exception) noexcept;
+bool is_generator_exit(const std::exception_ptr& exception) noexcept;
 [[noreturn]] void throw_logic_error(const char* what);
 [[noreturn]] void throw_invalid_argument(const char* what);
 [[noreturn]] void throw_invalid_state(const char* what);

@@ -49,8 +49,9 @@ public:
   /// Errors: `std::logic_error` after `close()`.
   Loop& loop();
 
-  /// Cancels the tasks that are left, waits for them, reports what they throw, and closes the loop.
-  /// Idempotent. Errors: `std::logic_error` inside a running loop, which then goes on.
+  /// Cancels the tasks that are left, waits for them, closes the generators that are left, waits for that, reports
+  /// what they throw, and closes the loop. Idempotent.
+  /// Errors: `std::logic_error` inside a running loop, which then goes on.
   void close();
 
 private:
@@ -58,6 +59,8 @@ private:
   void finish() noexcept;
   void run_task(const TaskRef& main);
   void cancel_all_tasks();
+  void await_closing();
+  void end_all();
 
   RunOptions options_;
   Loop* loop_ = nullptr;  // owned
@@ -67,8 +70,8 @@ private:
 
 /// Runs `main`, a Coro or a callable that returns one, on a new loop in this thread, and returns its result.
 ///
-/// As `asyncio.run`: tasks that are left when main ends are cancelled and waited for; what they throw goes to
-/// the exception handler. SIGINT cancels main; if main ends by that, KeyboardInterrupt is thrown. SIGPIPE is
+/// As `asyncio.run`: tasks that are left when main ends are cancelled and waited for, then generators are closed;
+/// what they throw goes to the exception handler. SIGINT cancels main; if main ends by that, KeyboardInterrupt is thrown. SIGPIPE is
 /// ignored meanwhile. Both only where they had their default disposition, which is restored.
 /// Errors: as `Runner::run`.
 template <detail::TaskBody A>

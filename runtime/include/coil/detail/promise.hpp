@@ -56,8 +56,8 @@ public:
   template <class A>
   decltype(auto) await_transform(A&& awaitable) const noexcept {
     static_assert(Awaitable<A>,
-                  "coil: this cannot be co_awaited: co_await takes a coil::Coro, Task or Future, or an "
-                  "operation such as coil::sleep(1s)");
+                  "coil: this cannot be co_awaited: co_await takes a coil::Coro, Task or Future, an operation "
+                  "such as coil::sleep(1s), or next() of an AsyncGenerator");
     if constexpr (Awaitable<A>)
       return static_cast<A&&>(awaitable);
     else

@@ -62,6 +62,7 @@ struct Extras : Pooled {
   std::string message;                      // of the cancellation
   std::vector<std::source_location> trace;  // where the exception came through
   Context context;
+  bool closes_generator = false;  // the end of `run` waits for it without cancelling it
 };
 
 /// The shared part of Future and Task handles: one block of 64 bytes in a StatePool, a value of up to eight
