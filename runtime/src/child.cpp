@@ -33,7 +33,7 @@ void start_all(std::span<Child> children) {
 }
 
 Handle wake_in_two_steps(TaskState& task) noexcept {
-  return this_loop->loop().call_soon([&task] { task.make_ready(); });
+  return task.core().loop().call_soon([&task] { task.make_ready(); });
 }
 
 // ---- MultiWait -------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ void MultiWait::cancel_children(Which which, std::string_view why) noexcept {
 
 void MultiWait::cancel_after(const Child& child, Which which) noexcept {
   if (!hooked_ || child.state().has(Ready::is_task)) return cancel_children(which, {});
-  this_loop->loop().call_soon([this, which] {
+  task_->core().loop().call_soon([this, which] {
     if (!cancel_requested_) cancel_children(which, {});
   });
 }

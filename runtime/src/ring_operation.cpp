@@ -59,7 +59,7 @@ Abort RingOperation::abort() noexcept {
   task_->set(Ready::must_cancel | Ready::late_cancel);  // if the operation succeeds all the same, the next wait throws
   if (!cancel_requested_) {
     cancel_requested_ = true;
-    parts_of(*this_loop).ring->cancel(*this);
+    parts_of(task_->core()).ring->cancel(*this);
   }
   return Abort::answer_coming;
 }
