@@ -33,7 +33,7 @@ void start_all(std::span<Child> children) {
 }
 
 Handle wake_in_two_steps(TaskState& task) noexcept {
-  return this_loop->loop().call_soon([&task] { task.make_ready(); });
+  return task.core().loop().call_soon([&task] { task.make_ready(); });
 }
 
 // ---- MultiWait -------------------------------------------------------------------------------------------
@@ -46,6 +46,7 @@ void MultiWait::hook_all() noexcept {
   }
   for (Child& child : children_)
     if (child.next_ == nullptr) child_woken(child);
+  hooked_ = true;
 }
 
 void MultiWait::unhook_all() noexcept {
@@ -73,12 +74,13 @@ Abort MultiWait::abort() noexcept {
   }
   cancel_requested_ = true;
   const Extras* more = task_->extras_if_any();
-  cancel_children(more == nullptr ? std::string_view() : std::string_view(more->message));
+  cancel_children(Which::all, more == nullptr ? std::string_view() : std::string_view(more->message));
   return Abort::answer_coming;
 }
 
-void MultiWait::cancel_children(std::string_view why) noexcept {
+void MultiWait::cancel_children(Which which, std::string_view why) noexcept {
   for (Child& child : children_) {
+    if (which == Which::owned && !child.owned()) continue;
     if (child.state().phase != Phase::asked) {
       child.state().cancel(why);
     } else if (!child.owned() && child.next_ != nullptr) {  // it waits for us: given up, or neither would ever end
@@ -86,6 +88,13 @@ void MultiWait::cancel_children(std::string_view why) noexcept {
       child_woken(child);
     }
   }
+}
+
+void MultiWait::cancel_after(const Child& child, Which which) noexcept {
+  if (!hooked_ || child.state().has(Ready::is_task)) return cancel_children(which, {});
+  task_->core().loop().call_soon([this, which] {
+    if (!cancel_requested_) cancel_children(which, {});
+  });
 }
 
 // ---- GatherOperation -------------------------------------------------------------------------------------
@@ -120,16 +129,11 @@ bool GatherOperation::child_done(Child& child) noexcept {
     state.set(Ready::retrieved);
     if (!collect_ && failure_ == nullptr) {
       failure_ = &state;
-      if (!cancel_requested_) cancel_owned();
+      if (!cancel_requested_) cancel_after(child, Which::owned);
     }
   }
   if (left_ == 0) return true;
   return failure_ != nullptr && owned_left_ == 0 && !cancel_requested_;
-}
-
-void GatherOperation::cancel_owned() noexcept {
-  for (Child& child : children_)
-    if (child.owned()) child.state().cancel({});
 }
 
 void GatherOperation::await_resume() {

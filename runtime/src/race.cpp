@@ -22,7 +22,7 @@ bool RaceOperation::child_done(Child& child) noexcept {
   const bool ended_by_itself = child.state().done() && !(cancel_requested_ && phase == Phase::cancelled);
   if (winner_ == nullptr && ended_by_itself) {
     winner_ = &child;
-    if (!cancel_requested_) cancel_children({});
+    if (!cancel_requested_) cancel_after(child, Which::all);
   }
   return left_ == 0;
 }

@@ -12,7 +12,7 @@ void start_timer(TimedSuspension& timer, std::chrono::nanoseconds delay) noexcep
 void start_timer_at(TimedSuspension& timer, time_point when) noexcept { parts_of(*this_loop).timers.add(timer, when); }
 
 void stop_timer(TimedSuspension& timer) noexcept {
-  if (timer.queued()) parts_of(*this_loop).timers.remove(timer);
+  if (timer.queued()) parts_of(timer.waiting_task()->core()).timers.remove(timer);
 }
 
 void SleepOperation::start() noexcept {

@@ -18,7 +18,7 @@ public:
   }
 
   void wake(detail::FutureState*) noexcept override {
-    detail::this_loop->loop().call_soon([this] { group_.member_done(*this); });
+    task_->core().loop().call_soon([this] { group_.member_done(*this); });
   }
   detail::TaskState& task() const noexcept { return *task_state_; }
 

@@ -257,3 +257,19 @@ LOOP_TEST("gather: of the task that gathers is a logic_error, before anything st
   CHECK_AWAIT_THROWS(task, std::logic_error);
   CHECK(!started);
 }
+
+LOOP_TEST("gather: never cancels a coroutine inside the call that fails a future") {
+  auto& loop = coil::get_running_loop();
+  auto a = loop.create_future<int>();
+  auto b = loop.create_future<int>();
+  auto wait = [&]() -> coil::Coro<int> {
+    const int value = co_await b;
+    co_return value;
+  };
+  loop.call_later(1s, [=] {
+    a.set_exception(std::runtime_error("x"));
+    CHECK(!b.done());
+  });
+  CHECK_AWAIT_FAILS_WITH(coil::gather(a, wait()), "x");
+  CHECK(b.cancelled());
+}

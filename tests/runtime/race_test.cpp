@@ -142,6 +142,22 @@ LOOP_TEST("race: a loser that would finish in the same turn is cancelled at its 
   CHECK(a.result() == 1);
 }
 
+LOOP_TEST("race: never cancels a loser inside the call that sets the winner") {
+  auto& loop = coil::get_running_loop();
+  auto a = loop.create_future<int>();
+  auto b = loop.create_future<int>();
+  auto c = loop.create_future<int>();
+  loop.call_later(1s, [=] {
+    b.set_result(2);
+    CHECK(!c.done());
+    CHECK_NOTHROW(a.set_result(1));
+  });
+  const auto result = co_await coil::race(a, b, c);
+  CHECK(result.index() == 1);
+  CHECK(a.result() == 1);
+  CHECK(c.cancelled());
+}
+
 LOOP_TEST("race: starts its coroutines when it is awaited, in the order of the arguments") {
   std::string log;
   auto work = [&](char name) -> coil::Coro<void> {

@@ -234,6 +234,23 @@ TEST_CASE("end: a task may be cancelled between two runs of a Runner, whatever i
   for (const coil::TaskRef& task : tasks) CHECK(task.cancelled());
 }
 
+TEST_CASE("end: an operation that is cancelled between two runs of a Runner ends in the next one") {
+  coil_test::LeakCheck leaks;
+  const Ends pipe = coil_test::make_pipe();
+  coil::Task<std::string> reading;
+  coil::Runner runner;
+  runner.run([&]() -> coil::Coro<void> {
+    reading = coil::create_task(read_text(pipe.out));
+    co_await settle();
+  });
+  reading.cancel();
+  auto second = [&]() -> coil::Coro<bool> {
+    const auto outcome = co_await coil::as_result(reading);
+    co_return outcome.cancelled();
+  };
+  CHECK(runner.run(second));
+}
+
 TEST_CASE("end: a thousand rings one after the other leave no descriptor") {
   coil_test::LeakCheck leaks;
   const Ends pipe = coil_test::make_pipe();

@@ -238,10 +238,10 @@ LOOP_TEST("wait: takes any range, by value and by reference, and Futures") {
   const std::list<coil::Task<int>> list(tasks.begin(), tasks.end());
   const auto of_array = co_await coil::wait(array, {.return_when = ReturnWhen::first_completed});
   const auto of_list = co_await coil::wait(list);
-  const auto of_temporary = co_await coil::wait(tasks_after({1s}));
+  const auto of_temporary = co_await coil::wait(Tasks(tasks));
   CHECK(of_array.done.size() == 1);
   CHECK(of_list.done == tasks);
-  CHECK(of_temporary.done.size() == 1);
+  CHECK(of_temporary.done == tasks);
   std::vector<coil::Future<int>> futures{coil::get_running_loop().create_future<int>()};
   futures[0].set_result(4);
   const auto of_futures = co_await coil::wait(futures);

@@ -96,7 +96,7 @@ public:
 
   /// For `race` itself.
   template <std::size_t... I>
-  RaceResult(std::size_t index, std::span<const detail::Child> children, std::index_sequence<I...>)
+  RaceResult(std::size_t index, [[maybe_unused]] std::span<const detail::Child> children, std::index_sequence<I...>)
       : index_(index), values_(detail::take_race_value<T>(children[I], I == index)...) {}
 
 private:

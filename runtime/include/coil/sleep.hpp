@@ -15,7 +15,7 @@ namespace detail {
 /// Adds a timer to the running loop, due in `delay` or at once if that is not positive.
 void start_timer(TimedSuspension& timer, std::chrono::nanoseconds delay) noexcept;
 void start_timer_at(TimedSuspension& timer, time_point when) noexcept;
-/// Takes a timer out before its time. Harmless if it is in no queue.
+/// Takes the timer of a waiting task out before its time. Harmless if it is in no queue.
 void stop_timer(TimedSuspension& timer) noexcept;
 
 /// Waits until a time.

@@ -74,7 +74,10 @@ protected:
   /// Hangs into all children; those that are done already count at once, in order.
   void hook_all() noexcept;
   void unhook_all() noexcept;
-  void cancel_children(std::string_view why) noexcept;
+  enum class Which : bool { all, owned };
+  void cancel_children(Which which, std::string_view why) noexcept;
+  /// The same because of `child`, which is done: not inside the call that sets a future, but on the next step.
+  void cancel_after(const Child& child, Which which) noexcept;
   /// Enough: the task goes on in two steps.
   void end() noexcept;
 
@@ -86,6 +89,7 @@ protected:
 
 private:
   friend class Child;
+  bool hooked_ = false;  // into all children
   void child_woken(Child& child) noexcept;
 };
 
@@ -104,7 +108,6 @@ public:
 
 private:
   bool child_done(Child& child) noexcept override;
-  void cancel_owned() noexcept;
 
   bool collect_;
   std::size_t owned_left_ = 0;
