@@ -255,5 +255,27 @@ def generator(programs, folder):
     expect(printed == GENERATOR, f"prints {printed}")
 
 
+@step("queue_pipeline: the producer waits for the workers, each job is done once, then all end")
+def queue_pipeline(programs, folder):
+    printed = run_twice_alike(programs["queue_pipeline"])
+    done = sorted(int(job) for job in re.findall(r"worker [123]: job (\d+) is done", printed))
+    expect(done == list(range(1, 13)), f"does jobs {done}: {printed}")
+    shares = [int(count) for count in re.findall(r"worker \d did (\d+) jobs", printed)]
+    expect(len(shares) == 3 and sum(shares) == 12, f"divides the jobs into {shares}: {printed}")
+    for words in ("the queue is full, job", "the queue is shut down", "all jobs are done"):
+        expect(words in printed, f"does not print {words!r}: {printed}")
+    expect(printed.index("shut down") < printed.rindex("is done"), f"drops what is in the queue: {printed}")
+
+
+@step("rate_limit: ten requests in their order, at most four in 100 ms and three at a time")
+def rate_limit(programs, folder):
+    printed = run(programs["rate_limit"]).stdout
+    begun = [(int(time), int(number)) for time, number in re.findall(r"after (\d+) ms: request (\d+)", printed)]
+    expect([number for _, number in begun] == list(range(1, 11)), f"prints {printed}")
+    times = [time for time, _ in begun]
+    expect(all(late - early >= 100 for early, late in zip(times, times[4:])), f"more than four at once: {printed}")
+    expect("10 requests, at most 3 at a time" in printed, f"prints {printed}")
+
+
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -18,7 +18,8 @@ inline constexpr bool survives_braces = !is_gcc12 || !std::is_aggregate_v<T> || 
 /// Queue, LifoQueue and PriorityQueue differ in where they keep their items.
 template <class T, class Store>
 class BasicQueue : public QueueCore {
-  static_assert(std::is_object_v<T> && std::is_nothrow_destructible_v<T>, "coil: a queue holds objects");
+  static_assert(std::is_object_v<T> && std::is_same_v<T, std::remove_cv_t<T>>,
+                "coil: a queue holds objects, not const");
   static_assert(std::move_constructible<T>, "coil: the items of a queue can be moved");
 
 public:

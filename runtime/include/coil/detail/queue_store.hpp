@@ -27,9 +27,10 @@ private:
   T* item_;  // null once moved from
 };
 
-/// Whether an item can be moved about without fear.
+/// Whether items can be moved about without fear. (A std::vector of bool holds no objects.)
 template <class T>
-inline constexpr bool moves_safely = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>;
+inline constexpr bool moves_safely =
+    std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> && !std::is_same_v<T, bool>;
 
 /// An item as it is stored: moving it never throws.
 template <class T>
