@@ -92,6 +92,7 @@ void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
   }
   if (classes_in_use_ == 0) start();
   const std::size_t bytes = class_size(index);
+  if (bytes % 64 == 0) carve_ += -reinterpret_cast<std::uintptr_t>(carve_) % 64;
   if (static_cast<std::size_t>(carve_end_ - carve_) < bytes) {
     add_slab();
     if (Block* block = free_[index]) {  // adopted from a thread that ended

@@ -197,10 +197,7 @@ const std::string& TaskState::name() {
 
 // ---- Suspension ------------------------------------------------------------------------------------------
 
-void Suspension::wake(FutureState*) noexcept {
-  check(task_->phase == Phase::waiting && task_->waiting_on == this, "only the wait that a task is in wakes it");
-  task_->make_ready();
-}
+void Suspension::wake(FutureState*) noexcept { wake_in(task_->core()); }
 
 void check_awaitable(const FutureState* state) {
   if (state == nullptr) throw_logic_error("coil: an empty Task or Future was awaited");

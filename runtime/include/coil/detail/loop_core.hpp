@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <source_location>
 
+#include <coil/detail/check.hpp>
 #include <coil/detail/state.hpp>
 #include <coil/error.hpp>
 
@@ -82,9 +83,15 @@ inline LoopCore& FutureState::core() const noexcept { return *StatePool::core_of
 
 inline bool TaskState::is_running() const noexcept { return phase == Phase::running || this == core().current; }
 
-inline void TaskState::make_ready() noexcept {
+inline void TaskState::make_ready_in(LoopCore& loop) noexcept {
   phase = Phase::ready;
-  core().push_ready(*this);
+  loop.push_ready(*this);
+}
+inline void TaskState::make_ready() noexcept { make_ready_in(core()); }
+
+inline void Suspension::wake_in(LoopCore& loop) noexcept {
+  check(task_->phase == Phase::waiting && task_->waiting_on == this, "only the wait that a task is in wakes it");
+  task_->make_ready_in(loop);
 }
 
 inline void Suspension::park_at(std::coroutine_handle<> coroutine) noexcept {

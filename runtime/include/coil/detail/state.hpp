@@ -164,6 +164,7 @@ struct TaskState : FutureState {
   int uncancel() noexcept;
   /// Puts the task at the end of the ready queue.
   void make_ready() noexcept;
+  void make_ready_in(LoopCore& loop) noexcept;
   /// The body threw: takes the current exception.
   void store_current_exception() noexcept;
   const std::string& name();

@@ -5,6 +5,7 @@
 
 namespace coil::detail {
 
+struct LoopCore;
 struct TaskState;
 struct FutureState;
 
@@ -31,6 +32,8 @@ public:
 
   /// Ends the wait. `source` is the future that finished, where one did.
   virtual void wake(FutureState* source) noexcept;
+  /// The same for a node with a task whose loop is at hand.
+  inline void wake_in(LoopCore& loop) noexcept;
   /// Cancellation of the waiting task. Called at most while parked.
   virtual Abort abort() noexcept = 0;
   /// The future or task that a request to cancel goes on to if `abort()` says so.
