@@ -36,6 +36,8 @@ namespace {
 
 constexpr std::size_t header_size = 64;
 
+std::atomic<unsigned> pools_started = 0;
+
 // What threads that ended left behind. Leaked on purpose: other threads may still end after main.
 struct Orphans {
   std::mutex mutex;
@@ -86,6 +88,7 @@ void FramePool::start() noexcept {
   static thread_local ThreadEnd thread_end;
   thread_end.pool = this;
   classes_in_use_ = class_count;
+  pools_started.fetch_add(1, std::memory_order_relaxed);
 }
 
 void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
@@ -96,6 +99,7 @@ void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
   }
   if (classes_in_use_ == 0) start();
   const std::size_t bytes = class_size(index);
+  if (bytes % 64 == 0) carve_ += -reinterpret_cast<std::uintptr_t>(carve_) % 64;
   if (static_cast<std::size_t>(carve_end_ - carve_) < bytes) {
     add_slab();
     if (Block* block = free_[index]) {  // adopted from a thread that ended
@@ -151,9 +155,29 @@ void FramePool::add_slab() {
   carve_end_ = reinterpret_cast<char*>(slab) + slab_size;
 }
 
+// Looks at every free block, unless this is the only pool that there ever was, and nothing in it lives.
 void FramePool::trim() noexcept {
   peak_ = live_;
   if (slabs_ == nullptr) return;
+  const bool all_free = live_ == 0 && pools_started.load(std::memory_order_relaxed) == 1;
+  if (all_free)
+    std::fill(std::begin(free_), std::end(free_), nullptr);
+  else
+    drop_blocks_of_free_slabs();
+  Slab** link = &slabs_;
+  while (Slab* slab = *link) {
+    if (!all_free && slab->free != slab->carved) {
+      link = &slab->next;
+      continue;
+    }
+    *link = slab->next;
+    if (carve_end_ == reinterpret_cast<char*>(slab) + slab_size) carve_ = carve_end_ = nullptr;
+    --slab_count_;
+    ::munmap(slab, slab_size);
+  }
+}
+
+void FramePool::drop_blocks_of_free_slabs() noexcept {
   const auto slab_of = [](void* block) {
     return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(slab_size - 1));
   };
@@ -171,17 +195,6 @@ void FramePool::trim() noexcept {
       else
         link = &block->next;
     }
-  }
-  Slab** link = &slabs_;
-  while (Slab* slab = *link) {
-    if (slab->free != slab->carved) {
-      link = &slab->next;
-      continue;
-    }
-    *link = slab->next;
-    if (carve_end_ == reinterpret_cast<char*>(slab) + slab_size) carve_ = carve_end_ = nullptr;
-    --slab_count_;
-    ::munmap(slab, slab_size);
   }
 }
 

@@ -94,6 +94,58 @@ TEST_CASE("timers: looking for the next one does not change the order of those t
   CHECK(take_due(queue, 1000 * tick) == Numbers{2, 3, 0, 1});
 }
 
+TEST_CASE("timers: next_batch() is the last of those that follow the next one closely") {
+  TimerQueue queue(at(0));
+  std::vector<TestTimer> timers(6);
+  const std::int64_t start = 1000 * tick;
+  const std::int64_t offsets[] = {40, 0, 20, 60, 61, tick};
+  for (std::size_t i = 0; i < timers.size(); ++i) queue.add(timers[i], at(start + offsets[i]));
+  using std::chrono::nanoseconds;
+  CHECK(queue.next_batch(nanoseconds(0), 10) == at(start));
+  CHECK(queue.next_batch(nanoseconds(39), 10) == at(start + 20));
+  CHECK(queue.next_batch(nanoseconds(60), 10) == at(start + 60));
+  CHECK(queue.next_batch(nanoseconds(60), 3) == at(start + 40));
+  CHECK(queue.next_batch(nanoseconds(100), 10) == at(start + 61));
+  CHECK(queue.next() == at(start));
+  for (const std::size_t i : {1U, 2U, 0U, 3U, 4U}) queue.remove(timers[i]);
+  CHECK(queue.next_batch(nanoseconds(100), 10) == at(start + tick));
+}
+
+TEST_CASE("timers: next_batch() near the end of time") {
+  TimerQueue queue(at(0));
+  TestTimer last;
+  queue.add(last, at(latest));
+  CHECK(queue.next_batch(std::chrono::nanoseconds(100), 10) == at(latest));
+}
+
+TEST_CASE("timers: a slot with hundreds of them loses any of them and keeps the order of the others") {
+  for (const std::int64_t when : {3 * tick, 300 * tick, 70'000 * tick}) {
+    CAPTURE(when);
+    TimerQueue queue(at(0));
+    std::vector<TestTimer> timers;
+    for (int i = 0; i < 300; ++i) timers.emplace_back(i);
+    for (TestTimer& timer : timers) queue.add(timer, at(when));
+    Numbers expected;
+    for (std::size_t i = 0; i < timers.size(); ++i) {
+      if (i % 3 == 1 || i > 270)
+        queue.remove(timers[i]);
+      else
+        expected.push_back(static_cast<int>(i));
+    }
+    CHECK(take_due(queue, when) == expected);
+  }
+}
+
+TEST_CASE("timers: a queue that ends with timers in it leaves no memory behind") {
+  std::vector<TestTimer> timers(100);
+  {
+    TimerQueue queue(at(0));
+    for (std::size_t i = 0; i < timers.size(); ++i)
+      queue.add(timers[i], at(static_cast<std::int64_t>(i) / 30 * tick * 99));
+  }
+  CHECK(coil::detail::live_frames() == 0);
+}
+
 TEST_CASE("timers: in the past are due at once, in order of time") {
   TimerQueue queue(at(1000 * tick));
   TestTimer timers[] = {TestTimer(0), TestTimer(1), TestTimer(2), TestTimer(3), TestTimer(4)};

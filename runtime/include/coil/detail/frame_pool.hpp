@@ -83,6 +83,7 @@ private:
   void deallocate_slowly(void* memory, std::size_t size, std::size_t index) noexcept;
   void start() noexcept;
   void add_slab();
+  void drop_blocks_of_free_slabs() noexcept;
 
   std::size_t classes_in_use_ = 0;  // 0: not started, or a sanitizer wants every block from malloc
   std::int64_t live_ = 0;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <source_location>
 
+#include <coil/detail/check.hpp>
 #include <coil/detail/state.hpp>
 #include <coil/error.hpp>
 

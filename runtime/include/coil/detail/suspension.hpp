@@ -5,6 +5,7 @@
 
 namespace coil::detail {
 
+struct LoopCore;
 struct TaskState;
 struct FutureState;
 
