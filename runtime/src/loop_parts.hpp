@@ -61,7 +61,7 @@ struct LoopParts {
   bool running = false;
   bool stopping = false;
   GeneratorLink generators;  // the ring's own place
-  std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them
+  std::size_t jobs = 0;      // of thread pools: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point awake_since{};
