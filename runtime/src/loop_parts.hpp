@@ -76,7 +76,7 @@ struct LoopParts {
   bool stopping = false;
   bool closing = false;  // no task runs any more
   GeneratorLink generators;  // the ring's own place
-  std::size_t jobs = 0;  // of thread pools: a virtual clock waits for them
+  std::size_t jobs = 0;      // of thread pools: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};

@@ -25,7 +25,8 @@ SCENARIO("as_completed: results come in the order of the ends") {
 
 SCENARIO("as_completed: how many turns an end takes to arrive") {
   auto future = coil::get_running_loop().create_future<int>();
-  auto consumer = [&]() -> coil::Coro<void> { co_await log_all(coil::as_completed(std::vector{future})); };
+  const std::vector futures{future};
+  auto consumer = [&]() -> coil::Coro<void> { co_await log_all(coil::as_completed(futures)); };
   auto task = create_task(consumer());
   co_await sleep(0s);
   auto other = create_task(steps("other", 5));
@@ -40,14 +41,16 @@ SCENARIO("as_completed: of what is done already takes as many turns") {
   auto task = create_task(value(0ms, 1));
   co_await task;
   auto other = create_task(steps("other", 4));
-  co_await log_all(coil::as_completed(std::vector{task}));
+  const std::vector tasks{task};
+  co_await log_all(coil::as_completed(tasks));
   co_await other;
 }
 
 SCENARIO("as_completed: two that end in the same turn") {
   auto first = coil::get_running_loop().create_future<int>();
   auto second = coil::get_running_loop().create_future<int>();
-  auto consumer = [&]() -> coil::Coro<void> { co_await log_all(coil::as_completed(std::vector{first, second})); };
+  const std::vector futures{first, second};
+  auto consumer = [&]() -> coil::Coro<void> { co_await log_all(coil::as_completed(futures)); };
   auto task = create_task(consumer());
   co_await sleep(0s);
   auto other = create_task(steps("other", 4));
@@ -112,6 +115,8 @@ SCENARIO("as_completed: cancelling its task leaves the others running") {
 
 SCENARIO("as_completed: the same task twice comes once, and nothing gives nothing") {
   auto task = create_task(value(100ms, 1));
-  co_await log_all(coil::as_completed(std::vector{task, task}));
-  co_await log_all(coil::as_completed(Tasks()));
+  const Tasks twice{task, task};
+  co_await log_all(coil::as_completed(twice));
+  const Tasks nothing;
+  co_await log_all(coil::as_completed(nothing));
 }

@@ -57,8 +57,6 @@ LOOP_TEST("as_completed: gives the tasks themselves, in the order in which they 
 }
 
 LOOP_TEST("as_completed: tasks that end together come in the order of their ends") {
-  const Ints results = co_await results_of(coil::as_completed(tasks_ending_after(Ints{1, 1, 1})));
-  CHECK(results == Ints{1, 1, 1});
   Tasks tasks;
   for (int i = 0; i < 4; ++i) tasks.push_back(coil::create_task(value_after(1s, i)));
   const Ints order = co_await results_of(coil::as_completed(tasks));
