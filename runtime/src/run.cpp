@@ -96,8 +96,18 @@ void Runner::run_task(const TaskRef& main) {
   }
 }
 
-// The other tasks of the loop, all cancelled, then all awaited, whatever they throw.
-void Runner::cancel_all_tasks() {
+// The tasks that are left, all cancelled, then all awaited, whatever they throw; and those that they start.
+void Runner::cancel_all_tasks() noexcept {
+  while (loop_->tasks_alive != 0) {
+    try {
+      cancel_tasks();
+    } catch (const std::logic_error&) {
+      // A task called stop() again: go on until all have ended.
+    }
+  }
+}
+
+void Runner::cancel_tasks() {
   std::vector<TaskRef> left = all_tasks();
   for (const TaskRef& task : left) task.cancel();
   for (const TaskRef& task : left) loop_->run_until_done(*detail::HandleAccess::state(task));
@@ -116,13 +126,11 @@ void Runner::close() noexcept {
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);
-    while (loop_->tasks_alive != 0) {
-      try {
-        cancel_all_tasks();
-      } catch (const std::logic_error&) {
-        // A task called stop() again: go on until all have ended.
-      }
-    }
+    loop_->parts->begin_ending();
+    do {
+      cancel_all_tasks();
+      loop_->end_default_threads();
+    } while (loop_->tasks_alive != 0);
     loop_->close();
   }
   retire(std::exchange(loop_, nullptr));

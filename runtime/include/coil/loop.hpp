@@ -16,6 +16,8 @@
 
 namespace coil {
 
+class ThreadPool;
+
 /// What the exception handler is told.
 struct ErrorContext {
   std::string message;
@@ -50,6 +52,8 @@ struct RunOptions {
   Backend backend = Backend::io_uring;
   /// Accepts and receives with operations that go on by themselves and share their buffers, where the kernel can.
   bool multishot = true;
+  /// At the end of `run` a function in a thread that keeps it waiting is named after this long, see `to_thread`.
+  std::chrono::nanoseconds stuck_function_duration = std::chrono::seconds(5);
 };
 static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
 
@@ -104,6 +108,13 @@ public:
   void call_soon_threadsafe(F&& f, std::source_location where = std::source_location::current()) {
     queue_threadsafe(make_callback<detail::ThreadsafeCallback>(std::forward<F>(f), where), "call_soon_threadsafe");
   }
+
+  /// Calls `f(args...)` in a thread of `pool`, or of the loop's own for null, starting now. Gives a Task; cancelling it
+  /// does what cancelling the await of `ThreadPool::run` does. Errors: `std::logic_error` after `shutdown()`.
+  template <class F, class... Args>
+  auto run_in_executor(ThreadPool& pool, F&& f, Args&&... args);
+  template <class F, class... Args>
+  auto run_in_executor(std::nullptr_t, F&& f, Args&&... args);
 
   /// The loop's clock.
   time_point time() const noexcept;
@@ -162,6 +173,7 @@ private:
   void run_callback(detail::Callback& callback) noexcept;
 
   void run_until_done(const detail::FutureState& main);
+  void end_default_threads() noexcept;
   void close() noexcept;
   void drop_ready() noexcept;
 };

@@ -54,7 +54,8 @@ public:
 private:
   void begin();
   void run_task(const TaskRef& main);
-  void cancel_all_tasks();
+  void cancel_all_tasks() noexcept;
+  void cancel_tasks();
 
   RunOptions options_;
   Loop* loop_ = nullptr;  // owned
