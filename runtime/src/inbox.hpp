@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 #include <coil/detail/posted.hpp>
 
@@ -54,7 +55,10 @@ public:
   InboxRef(const InboxRef& other) noexcept : inbox_(other.inbox_) {
     if (inbox_ != nullptr) inbox_->ref();
   }
-  InboxRef& operator=(const InboxRef&) = delete;
+  InboxRef& operator=(InboxRef other) noexcept {
+    std::swap(inbox_, other.inbox_);
+    return *this;
+  }
   ~InboxRef() {
     if (inbox_ != nullptr) inbox_->unref();
   }

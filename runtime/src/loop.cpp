@@ -12,7 +12,9 @@
 #include "loop_parts.hpp"
 #include "report.hpp"
 #include "task_step.hpp"
+#include "thread_report.hpp"
 #include "uring_ring.hpp"
+#include "workers.hpp"
 
 namespace coil {
 
@@ -65,6 +67,8 @@ void Loop::turn() noexcept {
     detail::forget_trace();
   poll_kernel();
   if (parts->signalled.load(std::memory_order_relaxed)) queue_signal_handlers();
+  if (parts->ending) [[unlikely]]
+    detail::report_stuck_functions(*this);
   fire_timers();
   run_ready();
 }
@@ -75,7 +79,7 @@ void Loop::poll_kernel() noexcept {
   if (has_ready() || parts->stopping) {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
-    const nanoseconds wait = time_to_wait();
+    const nanoseconds wait = parts->until_naming(time_to_wait());
     if (wait.count() != 0) {
       ++parts->wakeups;
       parts->note_time(time_point::clock::now(), debug);
@@ -217,6 +221,24 @@ bool Loop::run_until_done(const detail::FutureState& main) noexcept {
   parts->running = false;
   parts->note_time(time_point::clock::now(), debug);
   return main.done();
+}
+
+// What tasks left behind in threads is waited for, and may still post and even start tasks.
+void Loop::end_default_threads() noexcept {
+  detail::Workers* workers = parts->workers;
+  if (workers == nullptr) return;
+  workers->shut_down(*inbox);
+  parts->running = true;
+  ++parts->jobs;  // a virtual clock stands still meanwhile
+  for (bool last = false; !last;) {
+    last = workers->idle();
+    parts->stopping = last;  // one turn more, without waiting, for what was posted last
+    turn();
+  }
+  --parts->jobs;
+  parts->stopping = false;
+  parts->running = false;
+  workers->join();
 }
 
 void Loop::close() noexcept {

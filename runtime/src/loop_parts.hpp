@@ -55,10 +55,14 @@ struct SignalHandler {
   int signal;
   Handle handle;
 };
+class Workers;
 
 /// What a loop has beside its core. Outlived by nothing.
 struct LoopParts {
   explicit LoopParts(const RunOptions& run_options);
+  ~LoopParts();
+  LoopParts(const LoopParts&) = delete;
+  LoopParts& operator=(const LoopParts&) = delete;
 
   RunOptions options;
   std::unique_ptr<Ring> ring;
@@ -76,7 +80,8 @@ struct LoopParts {
   bool stopping = false;
   bool closing = false;  // no task runs any more
   GeneratorLink generators;  // the ring's own place
-  std::size_t jobs = 0;      // of thread pools: a virtual clock waits for them
+  Workers* workers = nullptr;  // of `to_thread`: made when first needed
+  std::size_t jobs = 0;        // functions in thread pools that tasks await: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};
@@ -87,6 +92,24 @@ struct LoopParts {
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
 
+  // At the end of `run`, functions that keep it waiting are named, in real time: first after this long, then rarer.
+  bool ending = false;
+  time_point ending_since{};
+  std::chrono::nanoseconds naming_after{0};
+
+  Workers& default_workers();
+  void begin_ending() noexcept {
+    ending = true;
+    ending_since = time_point::clock::now();
+    naming_after = std::max<std::chrono::nanoseconds>(options.stuck_function_duration, std::chrono::milliseconds(1));
+  }
+  /// The most that the loop may sleep, if it would sleep for `wait` (negative: without end).
+  std::chrono::nanoseconds until_naming(std::chrono::nanoseconds wait) const noexcept {
+    if (!ending || wait.count() == 0) return wait;
+    const auto left = std::max<std::chrono::nanoseconds>(ending_since + naming_after - time_point::clock::now(),
+                                                         std::chrono::nanoseconds(1));
+    return wait.count() < 0 ? left : std::min(wait, left);
+  }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;
   /// Nothing but tasks' operations and those of the loop may be left in the kernel then.

@@ -166,7 +166,11 @@ void Runner::finish() noexcept {
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);
-    end_all();
+    loop_->parts->begin_ending();
+    do {
+      end_all();
+      loop_->end_default_threads();
+    } while (loop_->tasks_alive != 0);
     loop_->close();
   }
   retire(std::exchange(loop_, nullptr));

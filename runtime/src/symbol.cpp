@@ -104,6 +104,16 @@ bool only_keeps_a_callable(const std::source_location& where) noexcept {
 
 std::string type_name(const std::type_info& type) { return demangle(type.name()); }
 
+// g++: "... [with F = main()::<lambda()>; Args = {int}]", clang: "... [F = (lambda at main.cpp:3:9), Args = <int>]".
+std::string template_argument(const char* pretty_function) {
+  const std::string_view name = pretty_function;
+  constexpr std::string_view mark = "F = ";
+  const std::size_t start = name.find(mark, name.rfind('[', name.find(mark)));
+  const std::size_t end = name.rfind(" Args = ");
+  if (start == name.npos || end == name.npos || end <= start + mark.size()) return std::string(name);
+  return std::string(name.substr(start + mark.size(), end - start - mark.size() - 1));
+}
+
 std::string describe(const std::source_location& where) {
   std::string_view file = where.file_name();
   if (const std::size_t slash = file.rfind('/'); slash != file.npos) file = file.substr(slash + 1);

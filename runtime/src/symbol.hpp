@@ -17,5 +17,7 @@ bool only_keeps_a_callable(const std::source_location& where) noexcept;
 std::string type_name(const std::type_info& type);
 /// Each line two columns further right.
 std::string indented(std::string_view lines);
+/// What the compiler spells out for F in the `__PRETTY_FUNCTION__` of a member of `template <class F, class... Args>`.
+std::string template_argument(const char* pretty_function);
 
 }  // namespace coil::detail

@@ -73,7 +73,8 @@ LOOP_TEST("call_soon_threadsafe: however many calls come before the loop looks, 
   CHECK(coil::detail::parts_of(*coil::detail::this_loop).wake_up.completions() == before + 1);
 }
 
-TEST_CASE("call_soon_threadsafe: racing with the end of the loop, a call is run, dropped or refused, and nothing leaks") {
+TEST_CASE(
+    "call_soon_threadsafe: racing with the end of the loop, a call is run, dropped or refused, and nothing leaks") {
   coil_test::LeakCheck leaks;
   for (int round = 0; round < 200; ++round) {
     std::atomic<coil::Loop*> loop{nullptr};

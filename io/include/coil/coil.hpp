@@ -41,5 +41,7 @@
 #include <coil/sleep.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
+#include <coil/thread_pool.hpp>
 #include <coil/timeout.hpp>
 #include <coil/wait.hpp>
+#include <coil/to_thread.hpp>

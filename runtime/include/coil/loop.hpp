@@ -16,6 +16,8 @@
 
 namespace coil {
 
+class ThreadPool;
+
 /// What the exception handler is told.
 struct ErrorContext {
   std::string message;
@@ -50,6 +52,8 @@ struct RunOptions {
   Backend backend = Backend::io_uring;
   /// Accepts and receives with operations that go on by themselves and share their buffers, where the kernel can.
   bool multishot = true;
+  /// At the end of `run` a function in a thread that keeps it waiting is named after this long, see `to_thread`.
+  std::chrono::nanoseconds stuck_function_duration = std::chrono::seconds(5);
 };
 static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
 
@@ -118,6 +122,12 @@ public:
   /// False if this loop has none for `signal`. The handler is not called any more, also for a signal that has come.
   /// Errors: `std::invalid_argument` for no signal number; `std::logic_error` from another thread.
   bool remove_signal_handler(int signal);
+  /// Calls `f(args...)` in a thread of `pool`, or of the loop's own for null, starting now. Gives a Task; cancelling it
+  /// does what cancelling the await of `ThreadPool::run` does. Errors: `std::logic_error` after `shutdown()`.
+  template <class F, class... Args>
+  auto run_in_executor(ThreadPool& pool, F&& f, Args&&... args);
+  template <class F, class... Args>
+  auto run_in_executor(std::nullptr_t, F&& f, Args&&... args);
 
   /// The loop's clock.
   time_point time() const noexcept;
@@ -180,6 +190,7 @@ private:
   void run_callback(detail::Callback& callback) noexcept;
 
   bool run_until_done(const detail::FutureState& main) noexcept;
+  void end_default_threads() noexcept;
   void close() noexcept;
   void drop_ready() noexcept;
 };

@@ -1,0 +1,30 @@
+#include <coil/detail/futex_lock.hpp>
+
+#include <atomic>
+
+#include "futex.hpp"
+
+namespace coil::detail {
+
+// After Drepper, "Futexes Are Tricky" (2011), mutex3.
+void FutexLock::lock() noexcept {
+  if (try_lock()) return;
+  while (!try_lock_or_mark()) futex_wait(word_, contended);
+}
+
+bool FutexLock::try_lock() noexcept {
+  std::uint32_t expected = unheld;
+  return std::atomic_ref(word_).compare_exchange_strong(expected, held);
+}
+
+bool FutexLock::try_lock_or_mark() noexcept { return std::atomic_ref(word_).exchange(contended) == unheld; }
+
+void FutexLock::unlock() noexcept {
+  if (std::atomic_ref(word_).exchange(unheld) == contended) futex_wake(word_, 1);
+}
+
+bool FutexLock::is_locked() const noexcept {
+  return std::atomic_ref(const_cast<std::uint32_t&>(word_)).load(std::memory_order_relaxed) != unheld;
+}
+
+}  // namespace coil::detail
