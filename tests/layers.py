@@ -13,7 +13,7 @@ import sys
 # named itself. Headers in detail/ are on floor 0 if not named. No floor, and a name without a file, are findings.
 FLOORS = {
     0: "error clock outcome coro future task exception_group exception_trace fork map_aligned report state_pool.cpp symbol",
-    1: "loop fork.cpp loop_parts callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp task_step"
+    1: "loop fork.cpp loop_parts loop_service callbacks.cpp detail/ring detail/timer_queue interrupt ring_error ring_operation.cpp task_step"
        " uring_ring",
     2: "run create_task sleep gather timeout task_group as_result scope call_graph detail/cancel_scope"
        " detail/child task_core.cpp report.cpp",

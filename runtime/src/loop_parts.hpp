@@ -11,6 +11,8 @@
 #include <coil/detail/timer_queue.hpp>
 #include <coil/loop.hpp>
 
+#include "loop_service.hpp"
+
 namespace coil::detail {
 
 /// Wakes the loop from other threads and from signal handlers: an eventfd that the loop always reads.
@@ -65,6 +67,7 @@ struct LoopParts {
   std::chrono::nanoseconds longest_callback{0};
   time_point awake_since{};
   std::shared_ptr<ErrorHandler> handler;
+  LoopServices services;
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;

@@ -55,6 +55,33 @@ void Runner::cancel_all_tasks() {
   }
 }
 
+void Runner::end_tasks() noexcept {
+  while (loop_->tasks_alive != 0) {
+    try {
+      cancel_all_tasks();
+    } catch (const std::logic_error&) {
+      // A task called stop() again: go on until all have ended.
+    }
+  }
+}
+
+// What a service throws is reported as that of any task that nobody awaits.
+void Runner::close_services() noexcept {
+  while (!loop_->parts->services.empty()) {
+    const auto service = loop_->parts->services.take_last();
+    Coro<void> coro = service->aclose();
+    const Task<void> closing = detail::start_coro_here(*loop_, coro);
+    while (!closing.done()) {
+      try {
+        loop_->run_until_done(*detail::HandleAccess::state(closing));
+      } catch (const std::logic_error&) {
+        // As above.
+      }
+    }
+    end_tasks();
+  }
+}
+
 void Runner::close() noexcept {
   if (closed_) return;
   closed_ = true;
@@ -63,13 +90,8 @@ void Runner::close() noexcept {
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);
-    while (loop_->tasks_alive != 0) {
-      try {
-        cancel_all_tasks();
-      } catch (const std::logic_error&) {
-        // A task called stop() again: go on until all have ended.
-      }
-    }
+    end_tasks();
+    close_services();
     loop_->close();
   }
   delete loop_;

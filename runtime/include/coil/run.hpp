@@ -53,6 +53,8 @@ private:
   void begin();
   void run_task(const TaskRef& main);
   void cancel_all_tasks();
+  void end_tasks() noexcept;
+  void close_services() noexcept;
 
   RunOptions options_;
   Loop* loop_ = nullptr;  // owned
