@@ -19,7 +19,8 @@ FLOORS = {
        " detail/child task_core.cpp report.cpp",
     4: "descriptor detail/fd_operation file_operations poll detail/owned_fd",
     5: "child_process child_signals command communicate.cpp fork_child fork_process message_pipe"
-       " message_socket pipe_ends process record_operation spawn turn",
+       " message_socket pipe_ends pool_worker process process_pool record_operation spawn to_process"
+       " turn detail/process_job",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

@@ -21,9 +21,11 @@
 #include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
 #include <coil/process.hpp>
+#include <coil/process_pool.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/sleep.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
 #include <coil/timeout.hpp>
+#include <coil/to_process.hpp>
