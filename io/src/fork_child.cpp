@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <system_error>
 
+#include <coil/detail/loop_core.hpp>
+
 #include "child_process.hpp"
 #include "child_signals.hpp"
 #include "interrupt.hpp"
@@ -19,6 +21,7 @@ namespace coil::detail {
 namespace {
 
 [[noreturn]] void begin_child(ForkJob& job, int their_end) noexcept {
+  this_loop = nullptr;
   reset_signals();
   restore_timer_slack();
   char go = 0;

@@ -68,8 +68,6 @@ std::pair<OwnedFd, OwnedFd> make_message_sockets() {
 
 // ---- MessageSocket ---------------------------------------------------------------------------------------
 
-namespace {
-
 // The kernel takes no record that is larger than the socket's buffer, whose size is the administrator's to set.
 std::size_t payload_max_of(int fd) {
   constexpr std::size_t overhead = 1024;
@@ -83,8 +81,6 @@ std::size_t payload_max_of(int fd) {
   ::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size);
   return std::min(std::max(static_cast<std::size_t>(buffer), 2 * overhead) - overhead, record_payload_max);
 }
-
-}  // namespace
 
 MessageSocket::MessageSocket(OwnedFd fd) : fd_(std::move(fd)), payload_max_(payload_max_of(fd_.get())) {}
 

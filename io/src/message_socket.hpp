@@ -32,6 +32,9 @@ private:
 /// The part of a message that its next record carries.
 std::span<const std::byte> next_payload(std::span<const std::byte> bytes, std::size_t sent, std::size_t payload_max);
 
+/// How much of a message one record may carry. Errors: `std::invalid_argument` for what is no end of a MessagePipe.
+std::size_t payload_max_of(int fd);
+
 /// A Unix socket that keeps records apart, and those who wait for it.
 class MessageSocket {
 public:

@@ -60,6 +60,11 @@ void SendRecordOperation::fill(io_uring_sqe& sqe) noexcept {
   io_uring_prep_sendmsg(&sqe, fd_, &record_.message(), MSG_NOSIGNAL);
 }
 
+// That the other side closed before it had received everything is told once. The next answer is EPIPE.
+bool SendRecordOperation::progress(std::int32_t result) noexcept {
+  return result != -ECONNRESET && FdOperation::progress(result);
+}
+
 ReceiveRecordOperation::ReceiveRecordOperation(int fd, Record& record) noexcept
     : Operation("recvmsg", fd, POLLIN), record_(record) {}
 
@@ -67,7 +72,7 @@ void ReceiveRecordOperation::fill(io_uring_sqe& sqe) noexcept {
   io_uring_prep_recvmsg(&sqe, fd_, &record_.message(), MSG_CMSG_CLOEXEC);
 }
 
-// The other side closed before it had received everything. That is told once, ahead of what it sent.
+// As above, ahead of what the other side had sent.
 bool ReceiveRecordOperation::progress(std::int32_t result) noexcept {
   return result != -ECONNRESET && FdOperation::progress(result);
 }

@@ -50,6 +50,7 @@ public:
 
 private:
   void fill(io_uring_sqe& sqe) noexcept override;
+  bool progress(std::int32_t result) noexcept override;
   Record& record_;
 };
 

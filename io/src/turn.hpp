@@ -3,25 +3,26 @@
 
 namespace coil::detail {
 
-/// One at a time, in arrival order. Whoever acquires it releases it.
+/// One at a time, or as many as there are places, in arrival order. Whoever acquires it releases it.
 class Turn {
 public:
   class AcquireOperation;
+  explicit Turn(unsigned places = 1) noexcept : free_(places) {}
   /// Cancellation: it is not acquired; one that was handed over already goes on to the next.
   AcquireOperation acquire() noexcept;
   void release() noexcept;
 
 private:
-  bool taken_ = false;
-  WaitQueue waiters_;  // empty while it is not taken
+  unsigned free_;
+  WaitQueue waiters_;  // empty while there is a free place
 };
 
 class Turn::AcquireOperation final : public Operation<AcquireOperation> {
 public:
   explicit AcquireOperation(Turn& turn) noexcept : turn_(turn) {}
   bool await_ready() noexcept {
-    if (turn_.taken_) return false;
-    turn_.taken_ = true;
+    if (turn_.free_ == 0) return false;
+    --turn_.free_;
     return true;
   }
   void start() noexcept { turn_.waiters_.push_back(*this); }
@@ -49,7 +50,7 @@ inline void Turn::release() noexcept {
   if (Suspension* next = waiters_.pop_front())
     next->wake(nullptr);
   else
-    taken_ = false;
+    ++free_;
 }
 
 /// Releases a turn at the end of the scope.

@@ -14,6 +14,7 @@
 #include <coil/loop.hpp>
 
 #include "inbox.hpp"
+#include "loop_service.hpp"
 
 namespace coil::detail {
 
@@ -88,6 +89,7 @@ struct LoopParts {
   std::shared_ptr<ErrorHandler> handler;
   std::vector<SignalHandler> signal_handlers;
   std::atomic<bool> signalled{false};  // one of its signals came
+  LoopServices services;
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;

@@ -145,6 +145,18 @@ void Runner::end_all() {
   } while (true);
 }
 
+// What a service throws is reported as that of any task that nobody awaits.
+void Runner::close_services() noexcept {
+  while (!loop_->parts->services.empty()) {
+    const auto service = loop_->parts->services.take_last();
+    Coro<void> coro = service->aclose();
+    const Task<void> closing = detail::start_coro_here(*loop_, coro);
+    while (!loop_->run_until_done(*detail::HandleAccess::state(closing))) {
+    }
+    end_all();
+  }
+}
+
 void Runner::close() {
   if (loop_ != nullptr && detail::this_loop == loop_)
     detail::throw_logic_error("coil: Runner::close() cannot close a running event loop");
@@ -169,6 +181,7 @@ void Runner::finish() noexcept {
     loop_->parts->begin_ending();
     do {
       end_all();
+      close_services();
       loop_->end_default_threads();
     } while (loop_->tasks_alive != 0);
     loop_->close();

@@ -31,6 +31,7 @@
 #include <coil/poll.hpp>
 #include <coil/race.hpp>
 #include <coil/process.hpp>
+#include <coil/process_pool.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/shield.hpp>
@@ -45,3 +46,4 @@
 #include <coil/timeout.hpp>
 #include <coil/wait.hpp>
 #include <coil/to_thread.hpp>
+#include <coil/to_process.hpp>

@@ -61,6 +61,7 @@ private:
   void cancel_all_tasks();
   void await_closing();
   void end_all();
+  void close_services() noexcept;
 
   RunOptions options_;
   Loop* loop_ = nullptr;  // owned
