@@ -79,8 +79,8 @@ struct LoopParts {
   const pthread_t thread = ::pthread_self();  // whose the ring is
   bool running = false;
   bool stopping = false;
-  bool closing = false;  // no task runs any more
-  GeneratorLink generators;  // the ring's own place
+  bool closing = false;        // no task runs any more
+  GeneratorLink generators;    // the ring's own place
   Workers* workers = nullptr;  // of `to_thread`: made when first needed
   std::size_t jobs = 0;        // functions in thread pools that tasks await: a virtual clock waits for them
   std::uint64_t wakeups = 0;

@@ -17,11 +17,11 @@ struct LoopParts;
 
 /// What the hot paths need of a loop.
 struct LoopCore {
-  TaskState* current = nullptr;    // the task whose step runs
-  Context* context = nullptr;      // of the step or callback that runs; null: nothing is set yet
-  Ready* ready_first = nullptr;    // the list is closed only when it is taken
+  TaskState* current = nullptr;  // the task whose step runs
+  Context* context = nullptr;    // of the step or callback that runs; null: nothing is set yet
+  Ready* ready_first = nullptr;  // the list is closed only when it is taken
   Ready** ready_end = &ready_first;
-  Ready* left_of_turn = nullptr;   // what was ready when this turn began and has still to run
+  Ready* left_of_turn = nullptr;  // what was ready when this turn began and has still to run
   bool debug = false;
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;

@@ -99,7 +99,7 @@ private:
   WaitQueue waiters_;
   std::exception_ptr error_;
   Context context_;
-  Inbox* home_ = nullptr;           // of the loop that is told of its exception; null for none
+  Inbox* home_ = nullptr;  // of the loop that is told of its exception; null for none
   const char* name_;
   std::source_location where_;
   std::chrono::steady_clock::time_point begun_{};
