@@ -15,9 +15,12 @@
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>
+#include <coil/endpoint.hpp>
 #include <coil/error.hpp>
 #include <coil/event.hpp>
 #include <coil/exception_group.hpp>
+#include <coil/fd.hpp>
+#include <coil/file.hpp>
 #include <coil/file_operations.hpp>
 #include <coil/fork_process.hpp>
 #include <coil/future.hpp>
@@ -27,6 +30,7 @@
 #include <coil/loop.hpp>
 #include <coil/message_pipe.hpp>
 #include <coil/outcome.hpp>
+#include <coil/pipe.hpp>
 #include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
 #include <coil/process.hpp>
@@ -38,10 +42,16 @@
 #include <coil/semaphore.hpp>
 #include <coil/shield.hpp>
 #include <coil/sleep.hpp>
+#include <coil/socket_operations.hpp>
+#include <coil/stream_socket.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
+#include <coil/tcp.hpp>
 #include <coil/thread_pool.hpp>
 #include <coil/timeout.hpp>
 #include <coil/to_process.hpp>
 #include <coil/to_thread.hpp>
+#include <coil/transfer.hpp>
+#include <coil/udp.hpp>
+#include <coil/unix_socket.hpp>
 #include <coil/wait.hpp>

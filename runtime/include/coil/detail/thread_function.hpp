@@ -17,12 +17,14 @@
 
 // <stop_token> would cost every user of coil 8,300 lines. Whoever has a function that takes one has included it.
 #ifdef __GLIBCXX__
+// clang-format off
 namespace std _GLIBCXX_VISIBILITY(default) {
 _GLIBCXX_BEGIN_NAMESPACE_VERSION
 class stop_token;
 class stop_source;
 _GLIBCXX_END_NAMESPACE_VERSION
-}  // namespace std _GLIBCXX_VISIBILITY(default)
+}
+// clang-format on
 #else
 #include <stop_token>
 #endif
