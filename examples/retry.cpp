@@ -65,5 +65,5 @@ coil::Coro<int> ask_twice() {
 
 int main(int argc, char** argv) {
   example::check_arguments(argc, argv, 0, 0, "retry");
-  return example::run(ask_twice(), {}, {.clock = coil::Clock::virtual_});
+  return example::run(ask_twice(), "", {.clock = coil::Clock::virtual_});
 }

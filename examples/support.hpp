@@ -50,7 +50,7 @@ struct Open {
 /// Runs `main_coroutine` and turns how it ends into an exit status: Ctrl-C gives 130, an error 1 and its text,
 /// after `prefix`.
 template <class F>
-int run(F main_coroutine, std::string_view prefix = {}, const coil::RunOptions& options = {}) {
+int run(F main_coroutine, std::string_view prefix = "", const coil::RunOptions& options = {}) {
   try {
     return coil::run(std::move(main_coroutine), options);
   } catch (const coil::KeyboardInterrupt&) {

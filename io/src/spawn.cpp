@@ -23,7 +23,7 @@ namespace coil::detail {
 
 namespace {
 
-enum class Step : unsigned char { none, close_others, session, group, folder, descriptor, program };
+enum class Stage : unsigned char { none, close_others, session, group, folder, descriptor, program };
 
 /// All that the child needs, made beforehand: it may call nothing that allocates or locks.
 struct ChildPlan {
@@ -38,12 +38,12 @@ struct ChildPlan {
   unsigned long timer_slack_ns = 0;
 
   // What the child reports. It is seen here, because memory is shared.
-  Step failed = Step::none;
+  Stage failed = Stage::none;
   int failed_descriptor = -1;
   int error = 0;
 };
 
-COIL_IN_CHILD bool fail_at(ChildPlan& plan, Step step) noexcept {
+COIL_IN_CHILD bool fail_at(ChildPlan& plan, Stage step) noexcept {
   plan.failed = step;
   plan.error = errno;
   return false;
@@ -51,23 +51,23 @@ COIL_IN_CHILD bool fail_at(ChildPlan& plan, Step step) noexcept {
 
 COIL_IN_CHILD bool set_surroundings(ChildPlan& plan) noexcept {
   if (plan.timer_slack_ns > 0) ::prctl(PR_SET_TIMERSLACK, plan.timer_slack_ns);
-  if (plan.new_session && ::setsid() < 0) return fail_at(plan, Step::session);
-  if (plan.process_group >= 0 && ::setpgid(0, plan.process_group) != 0) return fail_at(plan, Step::group);
-  if (plan.cwd != nullptr && ::chdir(plan.cwd) != 0) return fail_at(plan, Step::folder);
+  if (plan.new_session && ::setsid() < 0) return fail_at(plan, Stage::session);
+  if (plan.process_group >= 0 && ::setpgid(0, plan.process_group) != 0) return fail_at(plan, Stage::group);
+  if (plan.cwd != nullptr && ::chdir(plan.cwd) != 0) return fail_at(plan, Stage::folder);
   return true;
 }
 
 // First all sources go out of the way of the targets, then each to its place.
 COIL_IN_CHILD bool set_descriptors(ChildPlan& plan) noexcept {
-  if (::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0) return fail_at(plan, Step::close_others);
+  if (::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0) return fail_at(plan, Stage::close_others);
   for (SpawnPlan::Descriptor& descriptor : plan.descriptors) {
     plan.failed_descriptor = descriptor.source;
     descriptor.source = ::fcntl(descriptor.source, F_DUPFD_CLOEXEC, plan.free_from);
-    if (descriptor.source < 0) return fail_at(plan, Step::descriptor);
+    if (descriptor.source < 0) return fail_at(plan, Stage::descriptor);
   }
   for (const SpawnPlan::Descriptor& descriptor : plan.descriptors) {
     plan.failed_descriptor = descriptor.target;
-    if (::dup2(descriptor.source, descriptor.target) < 0) return fail_at(plan, Step::descriptor);
+    if (::dup2(descriptor.source, descriptor.target) < 0) return fail_at(plan, Stage::descriptor);
   }
   return true;
 }
@@ -85,7 +85,7 @@ COIL_IN_CHILD void execute(ChildPlan& plan) noexcept {
       break;
   }
   if (refused && (errno == ENOENT || errno == ENOTDIR)) errno = EACCES;
-  fail_at(plan, Step::program);
+  fail_at(plan, Stage::program);
 }
 
 COIL_IN_CHILD int run_child(void* argument) noexcept {
@@ -144,15 +144,15 @@ std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
 [[noreturn]] void throw_failed(const SpawnPlan& plan, const ChildPlan& child) {
   const auto text = [&]() -> std::string {
     switch (child.failed) {
-      case Step::folder:
+      case Stage::folder:
         return "chdir(" + *plan.cwd + ")";
-      case Step::descriptor:
+      case Stage::descriptor:
         return "dup2(fd " + std::to_string(child.failed_descriptor) + ")";
-      case Step::close_others:
+      case Stage::close_others:
         return "close_range";
-      case Step::session:
+      case Stage::session:
         return "setsid";
-      case Step::group:
+      case Stage::group:
         return "setpgid(" + std::to_string(child.process_group) + ")";
       default:
         return "exec(" + plan.arguments.front() + ")";
@@ -188,7 +188,7 @@ Spawned spawn(const SpawnPlan& plan) {
   }
   if (pid < 0) throw std::system_error(errno, std::system_category(), "clone(" + plan.arguments.front() + ")");
   OwnedFd owned(pidfd);
-  if (child.failed == Step::none) return {pid, std::move(owned)};
+  if (child.failed == Stage::none) return {pid, std::move(owned)};
   siginfo_t unused{};
   while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &unused, WEXITED) != 0 && errno == EINTR) {
   }

@@ -129,23 +129,23 @@ void FramePool::deallocate_slowly(void* memory, std::size_t size, std::size_t in
 void FramePool::add_slab() {
   {
     const std::lock_guard lock(orphans().mutex);
-    if (FramePool* adopted = orphans().first) {
-      orphans().first = reinterpret_cast<FramePool*>(adopted->carve_end_);
+    if (FramePool* orphan = orphans().first) {
+      orphans().first = reinterpret_cast<FramePool*>(orphan->carve_end_);
       for (std::size_t index = 0; index < class_count; ++index) {
-        while (Block* block = adopted->free_[index]) {
-          adopted->free_[index] = block->next;
+        while (Block* block = orphan->free_[index]) {
+          orphan->free_[index] = block->next;
           block->next = free_[index];
           free_[index] = block;
         }
       }
-      while (Slab* slab = adopted->slabs_) {
-        adopted->slabs_ = slab->next;
+      while (Slab* slab = orphan->slabs_) {
+        orphan->slabs_ = slab->next;
         slab->next = slabs_;
         slab->owner = this;
         slabs_ = slab;
         ++slab_count_;
       }
-      delete adopted;
+      delete orphan;
     }
   }
   auto* slab = new (map_aligned(slab_size)) Slab{slabs_, this};
