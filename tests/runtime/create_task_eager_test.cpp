@@ -2,6 +2,7 @@
 // with each call.
 #include <coil/create_task.hpp>
 
+#include <coil/context_var.hpp>
 #include <coil/shield.hpp>
 #include <coil/wait.hpp>
 
@@ -240,24 +241,26 @@ LOOP_TEST("create_task: eager, from a callback, where there is no task before an
 }
 
 LOOP_TEST("create_task: eager, the first step runs in the task's context, and the maker's is back afterwards") {
-  const auto running = [] { return coil::detail::this_loop->context; };
-  const coil::Context context(new coil::detail::ContextData{.refs = 0, .values = {}});
+  coil::ContextVar<int> where("where", 0);
+  coil::Context context = coil::copy_context();
+  context.run([&] { where.set(1); });
   auto work = [&]() -> coil::Coro<void> {
-    CHECK(running() == context.data());
+    CHECK(where.get() == 1);
     auto inherits = [&]() -> coil::Coro<void> {
-      CHECK(running() == context.data());
+      CHECK(where.get() == 1);
+      where.set(2);
       co_return;
     };
     co_await coil::create_task(inherits(), eager);
-    CHECK(running() == context.data());
+    CHECK(where.get() == 1);
     co_await coil::yield();
-    CHECK(running() == context.data());
+    CHECK(where.get() == 1);
   };
-  CHECK(running() == nullptr);
+  CHECK(where.get() == 0);
   auto task = coil::create_task(work(), {.context = &context, .eager = true});
-  CHECK(running() == nullptr);
+  CHECK(where.get() == 0);
   co_await task;
-  CHECK(running() == nullptr);
+  CHECK(where.get() == 0);
 }
 
 LOOP_TEST("create_task: eager, has its name in its first step") {

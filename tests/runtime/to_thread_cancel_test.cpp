@@ -215,9 +215,11 @@ LOOP_TEST("to_thread: cancelled while it waits for a free thread, a function nev
     std::atomic<bool> ran{false};
     coil::Task<void> task;
     if (with_token) {
-      task = coil::create_task(occupied.pool.run([&ran, owned](const std::stop_token&) { ran = true; }));
+      const auto function = [&ran, owned](const std::stop_token&) { ran = true; };
+      task = coil::create_task(occupied.pool.run(function));
     } else {
-      task = coil::create_task(occupied.pool.run([&ran, owned] { ran = true; }));
+      const auto function = [&ran, owned] { ran = true; };
+      task = coil::create_task(occupied.pool.run(function));
     }
     auto after = coil::create_task(occupied.pool.run([] { return 1; }));
     co_await coil::yield();

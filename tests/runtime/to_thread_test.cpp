@@ -104,8 +104,8 @@ LOOP_TEST("to_thread: function and arguments are destroyed in the thread, before
     std::vector<std::thread::id>* log_;
   };
   std::vector<std::thread::id> destroyed;
-  auto function = [first = Witness(destroyed)](const Witness&) {};
-  auto call = coil::to_thread(std::move(function), Witness(destroyed));
+  auto function = [](const Witness&, const Witness&) {};
+  auto call = coil::to_thread(function, Witness(destroyed), Witness(destroyed));
   co_await call;
   REQUIRE(destroyed.size() == 2);
   CHECK(destroyed[0] != here);

@@ -242,7 +242,7 @@ struct StringMaker<std::chrono::duration<Rep, Period>> {
   do {                                                                     \
     bool thrown_as_expected = false;                                       \
     try {                                                                  \
-      static_cast<void>(co_await (awaitable));                             \
+      static_cast<void>(co_await awaitable);                               \
     } catch (const Type&) {                                                \
       thrown_as_expected = true;                                           \
     }                                                                      \
@@ -254,7 +254,7 @@ struct StringMaker<std::chrono::duration<Rep, Period>> {
   do {                                             \
     std::string failure_text = "(nothing thrown)"; \
     try {                                          \
-      static_cast<void>(co_await (awaitable));     \
+      static_cast<void>(co_await awaitable);       \
     } catch (const std::exception& failure) {      \
       failure_text = failure.what();               \
     }                                              \
