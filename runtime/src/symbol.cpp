@@ -61,9 +61,14 @@ std::string without_types(std::string_view name) {
   return text;
 }
 
-// One word for what g++ calls "{lambda(int)#1}::operator()(int) const" and clang "(anonymous class)::operator()(int)
-// const"; nothing for namespaces without a name.
+// One word for what g++ calls "{lambda(int)#1}::operator()(int) const" or, at the first step, "<lambda(int)>", and clang
+// "(anonymous class)::operator()(int) const"; nothing for namespaces without a name.
 std::string in_plain_words(std::string name) {
+  constexpr std::string_view angled = "<lambda(";
+  for (std::size_t at = name.find(angled); at != name.npos; at = name.find(angled)) {
+    if (const std::size_t end = closing(name, at); end != name.size()) name.erase(end, 1);
+    name.erase(at, 1);
+  }
   for (std::size_t at = name.find("{lambda("); at != name.npos; at = name.find("{lambda("))
     name.replace(at, closing(name, at) + 1 - at, "lambda");
   replace_all(name, "(anonymous class)", "lambda");
