@@ -1,6 +1,6 @@
 """Random programs: tasks that meet at everything there is, and are cancelled here and there."""
 import asyncio
-from asyncio import BrokenBarrierError, CancelledError, QueueEmpty, QueueFull, QueueShutDown, create_task, sleep
+from asyncio import BrokenBarrierError, CancelledError, QueueEmpty, QueueFull, create_task, sleep
 
 from conformance import log, main, scenario
 
@@ -201,7 +201,7 @@ async def queues(seed, make):
                 queue.shutdown(now)
             else:
                 await pause(random(3))
-        except (QueueEmpty, QueueFull, QueueShutDown, ValueError) as error:
+        except (QueueEmpty, QueueFull, asyncio.QueueShutDown, ValueError) as error:
             log(name, error)
 
     await run(seed, 6, act, lambda: (queue.qsize(), queue.empty(), queue.full()))
