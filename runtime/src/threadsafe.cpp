@@ -50,7 +50,7 @@ bool SharedPermits::AcquireWait::attempt(Wakes&, bool) noexcept {
 }
 
 void SharedPermits::AcquireWait::finish() {
-  check_answer(permits_->what_);
+  check_answer(what_);
   if (!is_cancelled()) return;
   permits_->give_back(PTRDIFF_MAX, "");
   task_->throw_cancelled();

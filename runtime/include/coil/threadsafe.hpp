@@ -48,7 +48,8 @@ protected:
 private:
   friend class SharedPermits;
   bool attempt(Wakes& wakes, bool at_once) noexcept override;
-  SharedPermits* permits_;
+  SharedPermits* permits_;  // gone if `answer_` is orphan
+  const char* what_;
 };
 
 /// Acquires a permit of `Owner`, and gives it as a `Result` (void: keeps it).

@@ -127,8 +127,8 @@ std::future<T> start_threadsafe(Given&& body, Loop& loop, const std::source_loca
 /// Lifetime: of the loop, as `Loop::call_soon_threadsafe`. Arguments of the coroutine live in it, or outlive it.
 /// Threads: any.
 template <class T>
-std::future<T> run_coroutine_threadsafe(
-    Coro<T> coro, Loop& loop, const std::source_location& where = std::source_location::current()) {
+std::future<T> run_coroutine_threadsafe(Coro<T> coro, Loop& loop,
+                                        const std::source_location& where = std::source_location::current()) {
   return detail::start_threadsafe<T, Coro<T>>(std::move(coro), loop, where);
 }
 template <class F>
