@@ -26,7 +26,7 @@ FLOORS = {
        " detail/owned_fd",
     5: "detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
        " pipe_ends process spawn fork_child fork_process message_pipe message_socket record_operation turn file pipe"
-       " udp pool_worker process_pool to_process detail/process_job",
+       " udp pool_worker process_pool to_process detail/process_job shared_memory",
     9: "coil",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

@@ -41,6 +41,7 @@
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/semaphore.hpp>
+#include <coil/shared_memory.hpp>
 #include <coil/shield.hpp>
 #include <coil/sleep.hpp>
 #include <coil/socket_operations.hpp>

@@ -36,7 +36,7 @@ private:
 class SharedPermits::AcquireWait : public SharedWait {
 public:
   explicit AcquireWait(SharedPermits& permits) noexcept
-      : SharedWait(permits.lock_, permits.line_), permits_(&permits) {}
+      : SharedWait(permits.lock_, permits.line_), permits_(&permits), what_(permits.what_) {}
 
   bool await_ready() { return is_ready(); }
   void start() noexcept { begin(); }
