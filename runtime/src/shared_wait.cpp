@@ -43,6 +43,7 @@ void SharedLine::refuse_all(Wakes& wakes) noexcept {
 void SharedLine::orphan_all(Wakes& wakes) noexcept {
   while (SharedWait* waiter = first()) {
     waiter->answer_ = SharedWait::Answer::orphan;
+    waiter->lock_ = nullptr;
     end(*waiter, wakes);
   }
 }
@@ -92,7 +93,7 @@ void SharedWait::wake(FutureState*) noexcept {
 
 Abort SharedWait::abort() noexcept {
   if (!begun_) return Abort::gone;
-  if (answer_ != Answer::orphan) {  // written by this very thread, or not at all
+  if (lock_ != nullptr) {
     const FutexGuard guard(*lock_);
     if (answer_ == Answer::none) {
       line_->remove(*this);

@@ -129,6 +129,7 @@ LOOP_TEST("start_thread: cancelled, the await of a function with a stop token as
     return 5;
   });
   auto task = coil::create_task(t);
+  co_await coil::yield();
   co_await until(began);
   task.cancel();
   CHECK_AWAIT_THROWS(task, coil::CancelledError);

@@ -84,7 +84,7 @@ protected:
   /// After the wait. Errors: CancelledError if it was given up; `std::logic_error` if `what` was destroyed meanwhile.
   void check_answer(const char* what);
 
-  FutexLock* lock_;
+  FutexLock* lock_;  // null once it is destroyed
   SharedLine* line_;
   Answer answer_ = Answer::none;
 
