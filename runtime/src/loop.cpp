@@ -11,6 +11,7 @@
 #include "exception_trace.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
+#include "started_thread.hpp"
 #include "task_step.hpp"
 #include "thread_report.hpp"
 #include "uring_ring.hpp"
@@ -226,19 +227,21 @@ bool Loop::run_until_done(const detail::FutureState& main) noexcept {
 // What tasks left behind in threads is waited for, and may still post and even start tasks.
 void Loop::end_default_threads() noexcept {
   detail::Workers* workers = parts->workers;
-  if (workers == nullptr) return;
-  workers->shut_down(*inbox);
+  if (workers == nullptr && parts->started == nullptr) return;
+  if (workers != nullptr) workers->shut_down(*inbox);
   parts->running = true;
   ++parts->jobs;  // a virtual clock stands still meanwhile
   for (bool last = false; !last;) {
-    last = workers->idle();
+    if (parts->started != nullptr) parts->started->stop_all(*inbox);  // also what was started meanwhile
+    last = (workers == nullptr || workers->idle()) && (parts->started == nullptr || parts->started->idle());
     parts->stopping = last;  // one turn more, without waiting, for what was posted last
     turn();
   }
   --parts->jobs;
   parts->stopping = false;
   parts->running = false;
-  workers->join();
+  if (workers != nullptr) workers->join();
+  if (parts->started != nullptr) parts->started->join();
 }
 
 void Loop::close() noexcept {

@@ -56,6 +56,7 @@ struct SignalHandler {
   int signal;
   Handle handle;
 };
+class StartedThreads;
 class Workers;
 
 /// What a loop has beside its core. Outlived by nothing.
@@ -79,10 +80,11 @@ struct LoopParts {
   const pthread_t thread = ::pthread_self();  // whose the ring is
   bool running = false;
   bool stopping = false;
-  bool closing = false;        // no task runs any more
-  GeneratorLink generators;    // the ring's own place
-  Workers* workers = nullptr;  // of `to_thread`: made when first needed
-  std::size_t jobs = 0;        // functions in thread pools that tasks await: a virtual clock waits for them
+  bool closing = false;               // no task runs any more
+  GeneratorLink generators;           // the ring's own place
+  Workers* workers = nullptr;         // of `to_thread`: made when first needed
+  StartedThreads* started = nullptr;  // of `start_thread`: made when first needed
+  std::size_t jobs = 0;               // functions in other threads that tasks await: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};
@@ -100,6 +102,7 @@ struct LoopParts {
   std::chrono::nanoseconds naming_after{0};
 
   Workers& default_workers();
+  StartedThreads& started_threads();
   void begin_ending() noexcept {
     ending = true;
     ending_since = time_point::clock::now();
