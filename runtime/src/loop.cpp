@@ -63,6 +63,12 @@ Loop::~Loop() {
 // ---- One turn of the loop, in call order -----------------------------------------------------------------
 
 void Loop::turn() noexcept {
+  if (!has_ready() || !parts->is_quiet()) look_around();
+  run_ready();
+}
+
+// All that a turn does before it runs what is ready; nothing of it where the loop is quiet.
+void Loop::look_around() noexcept {
   if (detail::trace_is_held) [[unlikely]]
     detail::forget_trace();
   poll_kernel();
@@ -70,7 +76,6 @@ void Loop::turn() noexcept {
   if (parts->ending) [[unlikely]]
     detail::report_stuck_functions(*this);
   fire_timers();
-  run_ready();
 }
 
 void Loop::poll_kernel() noexcept {

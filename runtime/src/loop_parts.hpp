@@ -13,6 +13,7 @@
 #include <coil/detail/timer_queue.hpp>
 #include <coil/loop.hpp>
 
+#include "exception_trace.hpp"
 #include "inbox.hpp"
 #include "loop_service.hpp"
 
@@ -111,6 +112,11 @@ struct LoopParts {
     const auto left = std::max<std::chrono::nanoseconds>(ending_since + naming_after - time_point::clock::now(),
                                                          std::chrono::nanoseconds(1));
     return wait.count() < 0 ? left : std::min(wait, left);
+  }
+  /// Whether a turn finds nothing to do but to run what is ready.
+  bool is_quiet() const noexcept {
+    return to_flush == nullptr && timers.empty() && !stopping && !ending &&
+           !signalled.load(std::memory_order_relaxed) && !ring->has_work() && !trace_is_held;
   }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;
