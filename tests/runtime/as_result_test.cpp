@@ -1,4 +1,5 @@
 #include <coil/as_result.hpp>
+#include <coil/scope.hpp>
 
 #include "../support/loop_test.hpp"
 
@@ -100,6 +101,19 @@ LOOP_TEST("as_result: takes any awaitable") {
   CHECK(of_sleep.has_value());
   CHECK(std::get<1>(of_gather.value()) == 2);
   CHECK_THROWS_AS(of_timeout.value(), coil::TimeoutError);
+}
+
+LOOP_TEST("as_result: a reference comes through as one, as through try_finally") {
+  int target = 1;
+  auto get = [&]() -> coil::Coro<int&> {
+    co_await coil::yield();
+    co_return target;
+  };
+  coil::Outcome<int&> outcome = co_await coil::as_result(get());
+  CHECK(&outcome.value() == &target);
+  auto nothing = []() -> coil::Coro<void> { co_return; };
+  int& cleaned = co_await coil::try_finally(get, nothing);
+  CHECK(&cleaned == &target);
 }
 
 LOOP_TEST("as_result: can itself be gathered and timed") {

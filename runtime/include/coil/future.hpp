@@ -114,9 +114,9 @@ public:
   }
 
   /// Errors: InvalidStateError before it is done; what it ended with.
-  decltype(auto) result() const { return detail::result_reference<T>(*checked("result")); }
+  decltype(auto) result() const { return detail::result_reference<T>(*detail::checked_done(state_.get(), "result")); }
   /// Null for a result. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
-  std::exception_ptr exception() const { return detail::exception_of(checked("exception")); }
+  std::exception_ptr exception() const { return detail::exception_of(detail::checked_done(state_.get(), "exception")); }
 
   /// Calls `f(future)`, or `f()`, from the loop once the future is done. The Handle may take it back before.
   template <class F>
@@ -130,7 +130,6 @@ public:
 private:
   friend struct detail::HandleAccess;
   explicit Future(detail::StateRef<detail::FutureState> state) noexcept : state_(std::move(state)) {}
-  detail::FutureState* checked(const char* call) const { return detail::checked_state(state_.get(), call); }
   detail::FutureState& state(const char* call) const { return detail::checked_pending(state_.get(), call); }
   template <class U>
   static decltype(auto) convert(U&& result) {
