@@ -116,6 +116,16 @@ LOOP_TEST("as_result: a reference comes through as one, as through try_finally")
   CHECK(&cleaned == &target);
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wunused-result"
+LOOP_TEST("as_result: its outcome may be left aside, to wait for an end only") {
+  auto task = coil::create_task(value_after(1h, 1));
+  task.cancel();
+  co_await coil::as_result(task);
+  CHECK(task.cancelled());
+}
+#pragma GCC diagnostic pop
+
 LOOP_TEST("as_result: can itself be gathered and timed") {
   auto [good, bad] = co_await coil::gather(coil::as_result(value_after(2s, 1)), coil::as_result(fail_after(1s, "x")));
   CHECK(good.value() == 1);

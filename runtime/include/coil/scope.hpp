@@ -99,6 +99,9 @@ template <detail::TaskBody Body, detail::TaskBody Cleanup>
 /// Runs `body(resource)`, then `co_await resource.aclose()`, or `resource.close()` where there is no `aclose`,
 /// once, however the body ended. The resource is kept until then; `std::ref(resource)` only lends it. Errors and
 /// cancellation as `try_finally`.
+///
+/// With g++ 12 name a resource that is an aggregate with a non-trivial member first, and write
+/// `with(std::move(resource), body)`: a temporary one in a `co_await` expression is destroyed twice (GCC PR 98401).
 template <class Resource, class Body>
   requires detail::AsyncCallable<std::decay_t<Body>&, std::unwrap_ref_decay_t<Resource>&>
 [[nodiscard]] auto with(Resource&& resource, Body&& body) {
