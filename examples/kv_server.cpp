@@ -74,6 +74,7 @@ coil::Coro<int> serve(std::uint16_t port, std::string path) {
 
 int main(int argc, char** argv) {
   example::check_arguments(argc, argv, 0, 2, usage);
+  ::signal(SIGXFSZ, SIG_IGN);  // a file that is too large is an error of write, not the end of the process
   const long port = argc > 1 ? example::parse_number(argv[1], 65535, usage) : 6380;
   return example::run(serve(static_cast<std::uint16_t>(port), argc > 2 ? argv[2] : ""), "kv_server: ");
 }

@@ -12,7 +12,7 @@
 
 namespace kv {
 
-constexpr std::size_t unsent_max = 64 << 10;      // with more on the way to a client, no further command is carried out
+constexpr std::size_t unsent_max = 64 << 10;  // with more on the way to a client, no further command is carried out
 constexpr auto farewell_time = std::chrono::seconds(1);  // for a client to read the last reply and close
 
 inline std::int64_t wall_ms() {
@@ -87,7 +87,7 @@ private:
   /// All commands that are whole, as long as their replies are few.
   void carry_out(std::string_view& bytes) {
     service_.store.set_now(wall_ms());
-    while (!closing && out.size() <= unsent_max) {
+    while (!closing && !lost && out.size() <= unsent_max) {
       const Parser::Result result = parser_.next(bytes);
       if (result == Parser::Result::more) break;
       if (result == Parser::Result::request)

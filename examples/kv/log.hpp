@@ -29,7 +29,9 @@ public:
       if (result == Result::record) result = word(static_cast<std::size_t>(size));
     }
     // A file system that was cut off may have made room that was not filled.
-    if (result == Result::foreign && bytes_.find_first_not_of('\0', begin_) == bytes_.npos) return Result::torn;
+    const bool unfilled =
+        result == Result::foreign && begin_ != 0 && bytes_.find_first_not_of('\0', begin_) == bytes_.npos;
+    if (unfilled) return Result::torn;
     return result;
   }
   const Request& record() const { return record_; }

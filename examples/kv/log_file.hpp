@@ -71,7 +71,8 @@ public:
   coil::Coro<void> sync() {
     unsynced_.clear();
     const auto synced = co_await coil::as_result(coil::fdatasync(fd_.fd));
-    if (!synced.has_value() && !synced.cancelled()) say("cannot be synced: " + coil::format_exception(synced.exception()));
+    if (!synced.has_value() && !synced.cancelled())
+      say("cannot be synced: " + coil::format_exception(synced.exception()));
   }
 
 private:
@@ -89,7 +90,7 @@ private:
   void say(const std::string& what) const { fmt::print(stderr, "{}: {}\n", path_, what); }
 
   void load() {
-    struct ::stat status {};
+    struct ::stat status{};
     if (::fstat(fd_.fd, &status) != 0) example::refuse(path_, errno);
     if (!S_ISREG(status.st_mode)) refuse("is no regular file");
     if (::flock(fd_.fd, LOCK_EX | LOCK_NB) != 0) refuse("is in use by another process");
@@ -164,7 +165,7 @@ private:
   std::string path_;
   Service& service_;
   example::Open fd_;
-  std::size_t size_ = 0;  // of what is whole in it
+  std::size_t size_ = 0;                                      // of what is whole in it
   std::shared_ptr<Round> round_ = std::make_shared<Round>();  // of those who wait for what is in service_.log
   coil::Event pending_, unsynced_;
   bool stopping_ = false;

@@ -132,6 +132,9 @@ inline void reply_unknown(Session& session, const Request& request) {
   session.out.error(text);
 }
 
+/// Whether a web page may be behind it, which makes its user's browser send commands.
+inline bool is_http(std::string_view word) { return is_word(word, "post") || is_word(word, "host:"); }
+
 /// Null after an error.
 inline const Command* find_subcommand(Session& session, const Request& request, const Command& parent) {
   std::string name = std::string(parent.name) + '|' + std::string(up_to_nul(request[1], 128));
@@ -150,6 +153,10 @@ inline void Service::execute(Session& session, const Request& request) {
     session.last_word = session.last ? request[0] : std::string_view();
   }
   const Command* command = session.last;
+  if (command == nullptr && is_http(request[0])) {
+    session.lost = true;
+    return;
+  }
   if (command == nullptr) return reply_unknown(session, request);
   if (command->parent && request.size() > 1) command = find_subcommand(session, request, *command);
   if (command == nullptr) return;
