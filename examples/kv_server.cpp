@@ -2,7 +2,6 @@
 // talk to it. Strings with expiry, counters, publish and subscribe; FILE is an append-only file as Redis writes it.
 //
 //   sh examples/run kv_server [PORT [FILE]]     redis-cli -p PORT set greeting hello EX 60
-#include <fmt/core.h>
 #include <signal.h>
 
 #include <memory>
@@ -10,11 +9,16 @@
 #include <string>
 
 #include "kv/connection.hpp"
-#include "support.hpp"
+#include "server.hpp"
 
 using namespace std::chrono_literals;
 
-constexpr const char* usage = "kv_server [PORT [FILE]], PORT from 0 to 65535, 6380 by default";
+namespace {
+
+constexpr const char* usage_line = "kv_server [PORT [FILE]]";
+constexpr std::uint16_t default_port = 6380;
+
+using Connections = std::set<kv::Connection*>;
 
 /// Lets keys go whose time has come, also if nobody asks for them.
 coil::Coro<void> expire_keys(kv::Service& service, kv::LogFile* log, coil::Event& expiring) {
@@ -28,6 +32,16 @@ coil::Coro<void> expire_keys(kv::Service& service, kv::LogFile* log, coil::Event
   }
 }
 
+/// Closes connections as they have nothing under way and nothing comes from them.
+coil::Coro<void> close_idle(Connections& connections) {
+  for (kv::Connection* connection : connections) connection->note_idle();
+  for (;;) {
+    co_await coil::sleep(50ms);
+    for (kv::Connection* connection : connections)
+      if (connection->note_idle()) connection->close();
+  }
+}
+
 coil::Coro<int> serve(std::uint16_t port, std::string path) {
   kv::Service service;
   service.facts.path = path;
@@ -35,46 +49,37 @@ coil::Coro<int> serve(std::uint16_t port, std::string path) {
   const auto log = path.empty() ? nullptr : std::make_unique<kv::LogFile>(path, service);
   service.facts.appends = log != nullptr;
 
-  coil::Event expiring, stop;
-  std::set<kv::Connection*> connections;
+  coil::Event expiring;
+  if (!service.store.none_expires()) expiring.set();
+  auto background = coil::create_task(expire_keys(service, log.get(), expiring));
+  auto writing = log ? coil::create_task(log->write_loop()) : coil::Task<void>();
+  auto syncing = log ? coil::create_task(log->sync_loop()) : coil::Task<void>();
+  coil::Task<void> closing;
+
+  Connections connections;
   const auto handle = [&](coil::Stream stream) -> coil::Coro<void> {
+    service.facts.port = stream.sock_name().port();
     kv::Connection connection(std::move(stream), service, log.get(), expiring);
     const auto place = connections.insert(&connection).first;
     const auto ended = co_await coil::as_result(connection.serve());
     connections.erase(place);
     static_cast<void>(ended.value());
   };
-  coil::Server server = co_await coil::start_server(handle, "127.0.0.1", port);
-  service.facts.port = server.port();
-  for (const int number : {SIGINT, SIGTERM}) coil::get_running_loop().add_signal_handler(number, [&] { stop.set(); });
-  auto expiry = coil::create_task(expire_keys(service, log.get(), expiring));
-  auto writing = log ? coil::create_task(log->write_loop()) : coil::Task<void>();
-  auto syncing = log ? coil::create_task(log->sync_loop()) : coil::Task<void>();
-  if (!service.store.none_expires()) expiring.set();
-  fmt::print("listening on 127.0.0.1:{}\n", server.port());
-  std::fflush(stdout);
-
-  co_await stop.wait();
-  server.close();
-  for (const int number : {SIGINT, SIGTERM}) coil::get_running_loop().add_signal_handler(number, [] { ::_exit(0); });
-  for (int tick = 0; tick < 50 && !connections.empty(); ++tick) {
-    co_await coil::sleep(100ms);
-    for (kv::Connection* connection : connections)
-      if (connection->is_idle()) connection->close();
-  }
-  for (kv::Connection* connection : connections) connection->abort();
-  co_await server.wait_closed();
+  const auto drain = [&] { closing = coil::create_task(close_idle(connections)); };
+  const int status = co_await example::serve(handle, port, {}, drain);
   if (log) {
     log->stop();
     co_await writing;
     co_await log->sync();
   }
-  co_return 0;
+  co_return status;
 }
 
+}  // namespace
+
 int main(int argc, char** argv) {
-  example::check_arguments(argc, argv, 0, 2, usage);
+  example::check_arguments(argc, argv, 0, 2, usage_line);
+  const std::uint16_t port = example::parse_port(argc, argv, default_port, usage_line);
   ::signal(SIGXFSZ, SIG_IGN);  // a file that is too large is an error of write, not the end of the process
-  const long port = argc > 1 ? example::parse_number(argv[1], 65535, usage) : 6380;
-  return example::run(serve(static_cast<std::uint16_t>(port), argc > 2 ? argv[2] : ""), "kv_server: ");
+  return example::run(serve(port, argc > 2 ? argv[2] : ""), "kv_server: ");
 }

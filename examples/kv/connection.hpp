@@ -57,7 +57,7 @@ public:
   }
 
   /// Whether nothing has come since the last call, and no command is under way.
-  bool is_idle() { return !std::exchange(active_, false) && !busy_ && !parser_.inside(); }
+  bool note_idle() { return !std::exchange(active_, false) && !busy_ && !parser_.inside(); }
   void close() { stream_.close(); }
   void abort() { stream_.abort(); }
 

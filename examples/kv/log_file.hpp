@@ -72,7 +72,7 @@ public:
     unsynced_.clear();
     const auto synced = co_await coil::as_result(coil::fdatasync(fd_.fd));
     if (!synced.has_value() && !synced.cancelled())
-      say("cannot be synced: " + coil::format_exception(synced.exception()));
+      say("cannot be synced: " + reason(synced.exception()));
   }
 
 private:
@@ -140,8 +140,9 @@ private:
         continue;
       }
       if (result.cancelled() || stopping_) co_return;
-      if (service_.log_broken.empty()) say("cannot be written: " + coil::format_exception(result.exception()));
+      const bool said = !service_.log_broken.empty();
       service_.log_broken = reason(result.exception());
+      if (!said) say("cannot be written: " + service_.log_broken);
       for (Round* failed : {&round, round_.get()}) {
         failed->kept = false;
         failed->done.set();
