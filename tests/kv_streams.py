@@ -136,11 +136,13 @@ class Streams:
         return [stream[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(stream)])]
 
 
-def same(one, other):
-    """Whether two answers are the same, but for what time it is and the number of the connection."""
-    if one == other:
+def same(theirs, ours):
+    """Whether the answer of Redis and ours are the same, but for what time it is and the number of the connection."""
+    if theirs == ours:
         return True
-    ours, theirs = (re.sub(rb"\$2\r\nid\r\n:\d+", b"id", answer).split(b"\r\n") for answer in (one, other))
+    if len(theirs) >= 1 << 16 and ours.startswith(theirs):
+        return True  # Redis drops the rest of much when the client has said that it sends no more
+    theirs, ours = (re.sub(rb"\$2\r\nid\r\n:\d+", b"id", answer).split(b"\r\n") for answer in (theirs, ours))
     def near(a, b):
         number = rb":[1-9]\d{3,}"
         return a == b or bool(re.fullmatch(number, a) and re.fullmatch(number, b) and abs(int(a[1:]) - int(b[1:])) < 60_000)
