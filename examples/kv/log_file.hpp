@@ -41,8 +41,8 @@ public:
   void write_soon() { pending_.set(); }
 
   coil::Coro<void> write_loop() {
-    while (!stopping_) {
-      co_await pending_.wait();
+    while (!stopping_ || service_.log.size() != 0) {
+      if (!stopping_) co_await pending_.wait();
       pending_.clear();
       if (service_.log.size() == 0) {
         round_->done.set();  // nothing is missing
@@ -71,8 +71,7 @@ public:
   coil::Coro<void> sync() {
     unsynced_.clear();
     const auto synced = co_await coil::as_result(coil::fdatasync(fd_.fd));
-    if (!synced.has_value() && !synced.cancelled())
-      say("cannot be synced: " + reason(synced.exception()));
+    if (!synced.has_value() && !synced.cancelled()) say("cannot be synced: " + reason(synced.exception()));
   }
 
 private:
