@@ -115,7 +115,6 @@ std::size_t RequestParser::feed_head(std::string_view bytes) {
 }
 
 void RequestParser::parse_head(std::string_view head) {
-  request_ = Request();
   head_ = head;
   hosts_ = lengths_ = codings_ = 0;
   bad_field_ = message_complete_ = false;
@@ -173,11 +172,11 @@ void RequestParser::field(std::string_view name, std::string_view value) noexcep
 /// What is wrong with a head that llhttp has read; 0 for nothing.
 int RequestParser::check_head() noexcept {
   const int major = parser_.http_major, minor = parser_.http_minor;
+  request_.method = static_cast<llhttp_method_t>(parser_.method);
   // llhttp reads RTSP and ICE, too.
   if (std::string_view(request_.target.data() + request_.target.size(), 6) != " HTTP/") return 400;
   if (major != 1 || minor > 1) return 505;
   request_.old = minor == 0;
-  request_.method = static_cast<llhttp_method_t>(parser_.method);
   if (bad_field_ || hosts_ > 1 || (hosts_ == 0 && !request_.old)) return 400;
   if (lengths_ > 1 || codings_ > 1 || (lengths_ != 0 && codings_ != 0)) return 400;
   if (codings_ != 0 && request_.old) return 400;

@@ -44,6 +44,7 @@ public:
   /// After a complete request: begins the next one.
   void next() noexcept {
     state_ = State::head;
+    request_ = Request();
     if (!partial_.empty()) forget_head();
   }
   /// In head: takes bytes, gives how many; no more than the head. Ends in `body`, or in `complete` where none follows.
