@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -63,6 +64,8 @@ def serving(programs, folder, **options):
     server = Server(programs["http_server"], folder / "www", **options)
     try:
         yield server
+        if server.process.poll() is not None:
+            return
         status, out, err, _ = server.end()
         expect((status, out, err) == (0, "", ""), f"ends with {status}, {out!r}, {err!r}")
     finally:
@@ -359,7 +362,26 @@ def cut_off(programs, folder):
 
 # ---- Time and memory -------------------------------------------------------------------------------------
 
-@step("a head that is not whole within 10 s of its first byte ends the connection, idle ones and slow bodies stay")
+class Beside(threading.Thread):
+    """A check that takes long, beside the others."""
+    def __init__(self, function, *arguments):
+        super().__init__(daemon=True)
+        self.run_it = lambda: function(*arguments)
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            self.run_it()
+        except Exception as failure:
+            self.failure = failure
+
+    def result(self):
+        self.join()
+        if self.failure:
+            raise self.failure
+
+
 def slow_heads(programs, folder):
     with serving(programs, folder) as server, contextlib.ExitStack() as stack:
         connect = lambda: stack.enter_context(server.connect())
@@ -370,6 +392,7 @@ def slow_heads(programs, folder):
         second.sendall(GET + GET[:-1])
         many.sendall(GET[:-1])
         ended = {}
+        dribble = iter([bytes([byte]) for byte in b"GET / HTTP/1.1\r\nx: " + b"x" * 1000])
         while len(ended) < 3 and (now := time.monotonic() - start) < 13:
             for name, client in (("silent", silent), ("dribbling", dribbling), ("second", second)):
                 if name in ended:
@@ -383,7 +406,7 @@ def slow_heads(programs, folder):
                     pass
             if "dribbling" not in ended:
                 with contextlib.suppress(OSError):
-                    dribbling.sendall(b"GET / HTTP/1.1\r\nx: "[int(now * 10):int(now * 10) + 1] or b"x")
+                    dribbling.sendall(next(dribble))
             if many and now > 1:  # its head is whole in time, with the next one begun
                 many.sendall(b"\nG")
                 expect(Answer(stack.enter_context(many.makefile("rb"))).body == PAGE, "not the page")
@@ -398,7 +421,6 @@ def slow_heads(programs, folder):
         expect(Answer(stack.enter_context(idle.makefile("rb"))).body == PAGE, "the idle connection is lost")
 
 
-@step("peers that send and never read cost little memory, and the others are served")
 def never_read(programs, folder):
     with serving(programs, folder) as server, contextlib.ExitStack() as stack:
         (folder / "www/large").write_bytes(LARGE)
@@ -416,7 +438,8 @@ def never_read(programs, folder):
         grown = server.memory() - before
         expect(grown < 16 << 20 or "ASAN_OPTIONS" in os.environ, f"{grown >> 20} MiB for four peers")
         expect(ask(server, GET).body == PAGE, "the others are not served")
-        server.end()  # in 5 s at the most, although they do not read
+        status, _, err, took = server.end()
+        expect((status, err) == (0, "") and took < 9, f"exit {status} after {took} s: {err!r}")
 
 
 # ---- The end ---------------------------------------------------------------------------------------------
@@ -502,5 +525,18 @@ def load(programs, folder):
                 expect(re.search(r"Complete requests: +2000\nFailed requests: +0\n", done.stdout), f"ab: {done.stdout}{done.stderr}")
 
 
+@step("a head that is not whole within 10 s of its first byte ends the connection, idle ones and slow bodies stay")
+def slow_heads_result(programs, folder):
+    slow.result()
+
+
+@step("peers that send and never read: they cost little memory, the others are served, and SIGTERM ends all the same")
+def never_read_result(programs, folder):
+    deaf.result()
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        slow, deaf = (Beside(function, {"http_server": pathlib.Path(sys.argv[1]).resolve()}, pathlib.Path(folder))
+                      for function, folder in ((slow_heads, first), (never_read, second)))
+        sys.exit(main(sys.argv[1:]))

@@ -96,7 +96,7 @@ coil::Coro<void> Connection::run() {
         refuse(parser_.status());
         break;
       }
-      keep_alive_ = parser_.request().keep_alive && !service_.draining();
+      keep_alive_ = parser_.request().keep_alive;
       wait = !answer_at_once();
       if (wait)
         parser_.keep();
@@ -178,6 +178,12 @@ coil::Coro<void> Connection::linger() {
 
 // ---- Answers ---------------------------------------------------------------------------------------------
 
+/// Settles whether the connection is kept.
+std::string_view Connection::end_of_head() noexcept {
+  keep_alive_ = keep_alive_ && !service_.draining();
+  return http::end_of_head(parser_.request().old, keep_alive_);
+}
+
 /// A head and a line of text.
 void Connection::write_text(int status, std::string_view fields, std::string_view text) {
   const bool has_body = status != 304 && status != 204;
@@ -187,7 +193,7 @@ void Connection::write_text(int status, std::string_view fields, std::string_vie
   stream_.write(fields);
   if (has_body)
     stream_.write("Content-Type: text/plain; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) + "\r\n");
-  stream_.write(end_of_head(parser_.request().old, keep_alive_));
+  stream_.write(end_of_head());
   if (has_body && parser_.request().method != HTTP_HEAD) stream_.write(body);
 }
 
@@ -212,7 +218,7 @@ void Connection::write_document(const Document& document) {
   const Request& request = parser_.request();
   Part part;
   const int status = answer_status(request, document.meta, part);
-  const std::string_view end = end_of_head(request.old, keep_alive_);
+  const std::string_view end = end_of_head();
   if (status == 200) {
     stream_.write(service_.beginning.ok());
     stream_.write(document.fields);
@@ -288,7 +294,7 @@ coil::Coro<void> Connection::echo() {
   if (request.has_body() && !co_await read_body(&body)) co_return;
   stream_.write(service_.beginning.ok());
   stream_.write("Content-Type: application/octet-stream\r\nContent-Length: " + std::to_string(body.size()) + "\r\n");
-  stream_.write(end_of_head(request.old, keep_alive_));
+  stream_.write(end_of_head());
   if (body.in_file()) {
     co_await drain();
     co_await send_part(body.file(), 0, body.size());

@@ -76,6 +76,7 @@ private:
   void write_text(int status, std::string_view fields = {}, std::string_view text = {});
   coil::Coro<void> send_part(const coil::Fd& file, std::uint64_t first, std::uint64_t end);
   coil::Coro<void> drain();
+  std::string_view end_of_head() noexcept;
   void refuse(int status, std::string_view fields = {});
   coil::Coro<void> linger();
 
