@@ -44,6 +44,7 @@
 #include <coil/semaphore.hpp>
 #include <coil/server.hpp>
 #include <coil/shield.hpp>
+#include <coil/signal_set.hpp>
 #include <coil/sleep.hpp>
 #include <coil/socket_operations.hpp>
 #include <coil/stream.hpp>
