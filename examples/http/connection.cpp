@@ -45,7 +45,8 @@ void Service::look() {
   for (Connection* connection : connections_) {
     const std::uint32_t looks = looks_ - connection->since_;
     switch (connection->phase_) {
-      case Connection::Phase::busy: break;
+      case Connection::Phase::busy:
+        break;
       case Connection::Phase::idle:
         // What has arrived is still read, and then the end.
         if (draining_ || looks > looks_in(idle_duration_max)) ::shutdown(connection->stream_.fd(), SHUT_RD);
@@ -83,9 +84,17 @@ void Connection::enter(Phase phase) noexcept {
 /// Answers request after request, as many at a time as have arrived.
 coil::Coro<void> Connection::run() {
   while (keep_alive_) {
-    std::string_view bytes = co_await next_bytes();
-    if (bytes.empty()) break;
     const bool was_in_head = parser_.in_head();
+    std::string_view bytes;
+    if (was_in_head) {
+      bytes = co_await more_of_head();
+    } else {
+      enter(Phase::idle);
+      bytes = co_await stream_.peek();
+      enter(Phase::busy);
+      peer_ended_ = bytes.empty();
+    }
+    if (bytes.empty()) break;
     bool is_first = true, wait = false;
     std::size_t used = 0;
     while (used < bytes.size() && keep_alive_ && !wait) {
@@ -116,21 +125,15 @@ coil::Coro<void> Connection::run() {
   co_await linger();
 }
 
-/// Waits for more; "" at the end, or when a head took too long.
-coil::Coro<std::string_view> Connection::next_bytes() {
-  if (!parser_.in_head()) {
-    enter(Phase::idle);
-    const std::string_view bytes = co_await stream_.peek();
-    enter(Phase::busy);
-    peer_ended_ = bytes.empty();
-    co_return bytes;
-  }
+/// "" when the client has ended in the middle of a head, or takes too long for it: that is answered then.
+coil::Coro<std::string_view> Connection::more_of_head() {
   if (!co_await peek_until(head_deadline_)) {
     refuse(408);
     co_return std::string_view();
   }
   const std::string_view bytes = stream_.buffered();
-  if (bytes.empty()) refuse(400);  // the end, in the middle of a head
+  peer_ended_ = bytes.empty();
+  if (peer_ended_) refuse(400);
   co_return bytes;
 }
 
@@ -225,10 +228,10 @@ void Connection::write_document(const Document& document) {
     stream_.write(end);
   } else if (status == 206) {
     const Meta& meta = document.meta;
-    stream_.write(service_.beginning.of(206) + "Content-Type: " + std::string(meta.type) + "\r\nContent-Length: " +
-                  std::to_string(part.end - part.first) + "\r\nContent-Range: bytes " + std::to_string(part.first) + '-' +
-                  std::to_string(part.end - 1) + '/' + std::to_string(meta.size) + "\r\nLast-Modified: " +
-                  date_text(meta.modified) + "\r\nETag: " + meta.etag + "\r\n");
+    stream_.write(service_.beginning.of(206) + "Content-Type: " + std::string(meta.type) +
+                  "\r\nContent-Length: " + std::to_string(part.end - part.first) + "\r\nContent-Range: bytes " +
+                  std::to_string(part.first) + '-' + std::to_string(part.end - 1) + '/' + std::to_string(meta.size) +
+                  "\r\nLast-Modified: " + date_text(meta.modified) + "\r\nETag: " + meta.etag + "\r\n");
     stream_.write(end);
   } else if (status == 304) {
     return write_text(304, "ETag: " + document.meta.etag + "\r\n");
@@ -252,9 +255,14 @@ coil::Coro<void> Connection::answer() {
   }
   switch (request.method) {
     case HTTP_GET:
-    case HTTP_HEAD: co_await answer_file(); break;
-    case HTTP_OPTIONS: write_text(204, "Allow: GET, HEAD, OPTIONS, POST\r\n"); break;
-    default: write_text(405, path_of(request.target) == "/echo" ? "Allow: POST\r\n" : "Allow: GET, HEAD, OPTIONS\r\n");
+    case HTTP_HEAD:
+      co_await answer_file();
+      break;
+    case HTTP_OPTIONS:
+      write_text(204, "Allow: GET, HEAD, OPTIONS, POST\r\n");
+      break;
+    default:
+      write_text(405, path_of(request.target) == "/echo" ? "Allow: POST\r\n" : "Allow: GET, HEAD, OPTIONS\r\n");
   }
 }
 

@@ -65,7 +65,7 @@ private:
   enum class Phase : unsigned char { busy, idle, writing };
 
   void enter(Phase phase) noexcept;
-  coil::Coro<std::string_view> next_bytes();
+  coil::Coro<std::string_view> more_of_head();
   bool answer_at_once();
   coil::Coro<void> answer();
   coil::Coro<void> answer_file();

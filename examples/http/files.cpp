@@ -31,12 +31,16 @@ int status_of(int error) noexcept {
     case EACCES:
     case EPERM:
     case EXDEV:  // leads outside
-    case ELOOP: return 403;
+    case ELOOP:
+      return 403;
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return 503;
-    case EIO: return 500;
-    default: return 404;
+    case ENOMEM:
+      return 503;
+    case EIO:
+      return 500;
+    default:
+      return 404;
   }
 }
 
@@ -53,11 +57,11 @@ bool is_fresh(const struct ::stat& file) noexcept { return file.st_ctim.tv_sec +
 
 std::string etag_of(const struct ::stat& file) {
   std::array<char, 64> text;
-  const int size = std::snprintf(text.data(), text.size(), "\"%llx-%llx-%llx\"",
-                                 static_cast<unsigned long long>(file.st_ino),
-                                 static_cast<unsigned long long>(file.st_size),
-                                 static_cast<unsigned long long>(file.st_mtim.tv_sec) * 1'000'000'000u +
-                                     static_cast<unsigned long long>(file.st_mtim.tv_nsec));
+  const int size =
+      std::snprintf(text.data(), text.size(), "\"%llx-%llx-%llx\"", static_cast<unsigned long long>(file.st_ino),
+                    static_cast<unsigned long long>(file.st_size),
+                    static_cast<unsigned long long>(file.st_mtim.tv_sec) * 1'000'000'000u +
+                        static_cast<unsigned long long>(file.st_mtim.tv_nsec));
   return std::string(text.data(), static_cast<std::size_t>(size));
 }
 
@@ -90,7 +94,7 @@ const Document* Files::find(std::string_view target) {
   if (found == kept_.end()) return nullptr;
   Document& document = *found->second;
   if (document.turn == turn_) return &document;
-  struct ::stat now {};
+  struct ::stat now{};
   if (::fstatat(folder_.number(), document.path.c_str(), &now, 0) != 0 || !same_file(document.seen, now)) {
     kept_bytes_ -= document.content.size();
     kept_.erase(found);

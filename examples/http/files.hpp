@@ -26,7 +26,7 @@ struct Document {
   std::string content;  // all of it, but for a large one
   coil::Fd large;       // open, if it is one
   std::string path;
-  struct ::stat seen {};
+  struct ::stat seen{};
   std::uint64_t turn = 0;  // of the loop in which it was last known to be what the path leads to
 };
 

@@ -22,7 +22,7 @@ inline constexpr std::uint64_t body_max = 16 << 20;  // bytes; more is a 413
 
 namespace detail {
 
-enum : unsigned char { token = 1, visible = 2, value = 4 };
+enum : unsigned char { token = 1, visible = 2, value = 4, host = 8 };
 
 constexpr std::array<unsigned char, 256> classify() {
   std::array<unsigned char, 256> classes{};
@@ -32,6 +32,8 @@ constexpr std::array<unsigned char, 256> classify() {
     if (digit || letter || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(byte)) != std::string_view::npos)
       classes[byte] |= token;
     if (byte > 0x20 && byte < 0x7f) classes[byte] |= visible;
+    const bool is_host = std::string_view("/?#@\\,\"<>{}|^`").find(static_cast<char>(byte)) == std::string_view::npos;
+    if ((classes[byte] & visible) && is_host) classes[byte] |= host;
     if (byte == '\t' || (byte >= 0x20 && byte != 0x7f)) classes[byte] |= value;
   }
   return classes;

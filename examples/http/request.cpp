@@ -1,7 +1,6 @@
 #include "request.hpp"
 
 #include <charconv>
-#include <cstring>
 
 namespace http {
 
@@ -22,9 +21,7 @@ std::string_view trim(std::string_view text) noexcept {
 
 /// A name or address with or without a port, or nothing, which is what a target without an authority has.
 bool good_host(std::string_view host) noexcept {
-  for (const char byte : host)
-    if (!detail::is(byte, detail::visible) || std::strchr("/?#@\\,\"<>{}|^`", byte)) return false;
-  return true;
+  return detail::skip(host.data(), host.data() + host.size(), detail::host) == host.data() + host.size();
 }
 
 std::optional<std::uint64_t> parse_length(std::string_view text) noexcept {
