@@ -29,9 +29,16 @@ coil::Coro<void> Service::serve(coil::Stream stream) {
 void Service::add(Connection& connection) {
   connection.index_ = connections_.size();
   connections_.push_back(&connection);
-  if (looking_) return;
+  if (!looking_) look_later();
+}
+
+void Service::look_later() {
   looking_ = true;
-  coil::get_running_loop().call_later(look_interval, [this] { look(); });
+  next_look_ = coil::get_running_loop().call_later(look_interval, [this] {
+    looking_ = false;
+    look();
+    if (!connections_.empty()) look_later();
+  });
 }
 
 void Service::remove(Connection& connection) noexcept {
@@ -61,8 +68,6 @@ void Service::look() {
         break;
     }
   }
-  looking_ = !connections_.empty();
-  if (looking_) coil::get_running_loop().call_later(look_interval, [this] { look(); });
 }
 
 void Service::drain() {
@@ -332,9 +337,11 @@ coil::Coro<bool> Connection::read_body(Spool* spool) {
       refuse(parser_.status());
       co_return false;
     }
-    if (spool != nullptr) co_await spool->settle();
+    if (spool != nullptr && !co_await spool->settle(parser_.state() == RequestParser::State::complete)) {
+      refuse(503);
+      co_return false;
+    }
   }
-  if (spool != nullptr) co_await spool->finish();
   co_return true;
 }
 

@@ -31,6 +31,7 @@ class Service {
 public:
   explicit Service(const std::string& folder) : files(folder) {}
   Service(const Service&) = delete;
+  ~Service() { next_look_.cancel(); }
 
   /// Serves one client, to the end of its connection.
   coil::Coro<void> serve(coil::Stream stream);
@@ -46,10 +47,12 @@ private:
   void add(Connection& connection);
   void remove(Connection& connection) noexcept;
   void look();
+  void look_later();
 
   std::vector<Connection*> connections_;
   std::uint32_t looks_ = 0;
   bool looking_ = false;
+  coil::TimerHandle next_look_;
   bool draining_ = false;
 };
 

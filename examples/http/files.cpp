@@ -109,7 +109,7 @@ const Document* Files::find(std::string_view target) {
 void Files::count_turns() {
   if (turn_ends_) return;
   turn_ends_ = true;
-  coil::get_running_loop().call_soon([this] {
+  end_of_turn_ = coil::get_running_loop().call_soon([this] {
     ++turn_;
     turn_ends_ = false;
   });

@@ -42,6 +42,7 @@ public:
   /// Errors: `std::system_error` that names the folder, or the call that the kernel lacks.
   explicit Files(const std::string& folder);
   Files(const Files&) = delete;
+  ~Files() { end_of_turn_.cancel(); }
 
   /// A file that is kept, and known to be unchanged since the loop last took in what clients sent: so an answer is never
   /// older than its request. Null for others: see `open`.
@@ -63,6 +64,7 @@ private:
   std::size_t kept_bytes_ = 0;
   std::uint64_t turn_ = 1;
   bool turn_ends_ = false;  // a callback is queued that counts it
+  coil::Handle end_of_turn_;
 };
 
 }  // namespace http

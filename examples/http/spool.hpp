@@ -16,27 +16,31 @@ namespace http {
 
 class Spool {
 public:
-  static constexpr std::size_t memory_max = 64 << 10;  // bytes, for each connection
+  static constexpr std::size_t memory_max = 32 << 10;     // bytes, of one
+  static constexpr std::uint64_t files_max = 1ull << 30;  // bytes, of all files together
+
+  Spool() = default;
+  Spool(const Spool&) = delete;
+  ~Spool() { in_files_ -= written_; }
 
   std::uint64_t size() const noexcept { return written_ + memory.size(); }
   bool in_file() const noexcept { return static_cast<bool>(file_); }
   const coil::Fd& file() const noexcept { return file_; }
 
-  /// To be called when something was added to `memory`.
-  /// Errors: `std::system_error`, e.g. ENOSPC.
-  coil::Coro<void> settle() {
-    if (memory.size() <= memory_max) co_return;
-    if (!file_) file_ = make_file();
-    co_await coil::write_all(file_, memory, written_);
+  /// To be called when something was added to `memory`; in the end all is in one place. False if there is no room.
+  coil::Coro<bool> settle(bool is_end) {
+    if (memory.empty() || (memory.size() <= memory_max && !(is_end && file_))) co_return true;
+    if (in_files_ + memory.size() > files_max) co_return false;
+    try {
+      if (!file_) file_ = make_file();
+      co_await coil::write_all(file_, memory, written_);
+    } catch (const std::system_error&) {
+      co_return false;
+    }
     written_ += memory.size();
+    in_files_ += memory.size();
     memory.clear();
-  }
-  /// When all was added.
-  coil::Coro<void> finish() {
-    if (!file_ || memory.empty()) co_return;
-    co_await coil::write_all(file_, memory, written_);
-    written_ += memory.size();
-    memory.clear();
+    co_return true;
   }
 
   std::string memory;  // what is not in the file
@@ -52,6 +56,7 @@ private:
 
   coil::Fd file_;
   std::uint64_t written_ = 0;
+  static inline std::uint64_t in_files_ = 0;
 };
 
 }  // namespace http
