@@ -189,10 +189,11 @@ coil::Coro<void> Connection::echo() {
 
 /// False if the request was refused.
 coil::Coro<bool> Connection::read_body(Spool* spool) {
-  const coil::time_point end = now() + body_duration_max;
+  coil::Loop& loop = coil::get_running_loop();
+  const coil::time_point end = loop.time() + body_duration_max;
   std::string dropped;
   while (parser_.state() == RequestParser::State::body) {
-    if (stream_.buffered().empty() && !co_await peek_until(std::min(end, now() + body_pause_max))) {
+    if (stream_.buffered().empty() && !co_await peek_until(std::min(end, loop.time() + body_pause_max))) {
       refuse(408);
       co_return false;
     }
