@@ -128,7 +128,7 @@ coil::Coro<void> Connection::run() {
     } else if (parser_.in_head() && !(was_in_head && is_first)) {
       head_deadline_ = now() + head_duration_max;
     }
-    co_await drain();
+    if (stream_.unsent() > piece_size) co_await drain();
   }
   co_await linger();
 }
