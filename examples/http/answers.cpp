@@ -39,7 +39,7 @@ struct NonBlocking {
 /// Settles whether the connection is kept.
 std::string_view Connection::end_of_head() noexcept {
   keep_alive_ = keep_alive_ && !service_.draining();
-  return http::end_of_head(parser_.request().old, keep_alive_);
+  return http::end_of_head(parser_->request().old, keep_alive_);
 }
 
 /// A head and a line of text.
@@ -52,7 +52,7 @@ void Connection::write_text(int status, std::string_view fields, std::string_vie
   if (has_body)
     stream_.write("Content-Type: text/plain; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) + "\r\n");
   stream_.write(end_of_head());
-  if (has_body && parser_.request().method != HTTP_HEAD) stream_.write(body);
+  if (has_body && parser_->request().method != HTTP_HEAD) stream_.write(body);
 }
 
 /// After this the connection ends.
@@ -63,7 +63,7 @@ void Connection::refuse(int status, std::string_view fields) {
 
 /// False if that is not possible: then `answer` is.
 bool Connection::answer_at_once() {
-  const Request& request = parser_.request();
+  const Request& request = parser_->request();
   if (request.has_body() || (request.method != HTTP_GET && request.method != HTTP_HEAD)) return false;
   const Document* document = service_.files.find(request.target);
   if (document == nullptr) return false;
@@ -73,7 +73,7 @@ bool Connection::answer_at_once() {
 
 /// All but the content of a large file.
 void Connection::write_document(const Document& document) {
-  const Request& request = parser_.request();
+  const Request& request = parser_->request();
   Part part;
   const int status = answer_status(request, document.meta, part);
   const std::string_view end = end_of_head();
@@ -98,7 +98,7 @@ void Connection::write_document(const Document& document) {
 }
 
 coil::Coro<void> Connection::answer() {
-  const Request& request = parser_.request();
+  const Request& request = parser_->request();
   if (path_of(request.target) == "/echo" && request.method == HTTP_POST) {
     co_await echo();
     co_return;
@@ -122,15 +122,15 @@ coil::Coro<void> Connection::answer() {
 }
 
 coil::Coro<void> Connection::answer_file() {
-  const Found found = co_await service_.files.open(std::string(parser_.request().target));
+  const Found found = co_await service_.files.open(std::string(parser_->request().target));
   if (found.status != 200) {
     write_text(found.status, found.location.empty() ? "" : "Location: " + found.location + "\r\n");
     co_return;
   }
   write_document(*found.document);
   Part part;
-  const int status = answer_status(parser_.request(), found.document->meta, part);
-  if (found.document->large && parser_.request().method == HTTP_GET && (status == 200 || status == 206))
+  const int status = answer_status(parser_->request(), found.document->meta, part);
+  if (found.document->large && parser_->request().method == HTTP_GET && (status == 200 || status == 206))
     co_await send_part(found.document->large, part.first, part.end);
 }
 
@@ -172,7 +172,7 @@ coil::Coro<std::size_t> Connection::send_cached(int file, std::uint64_t first, s
 }
 
 coil::Coro<void> Connection::echo() {
-  const Request& request = parser_.request();
+  const Request& request = parser_->request();
   if (request.has_body() && request.expects_continue) stream_.write("HTTP/1.1 100 Continue\r\n\r\n");
   Spool body;
   if (request.has_body() && !co_await read_body(&body)) co_return;
@@ -192,7 +192,7 @@ coil::Coro<bool> Connection::read_body(Spool* spool) {
   coil::Loop& loop = coil::get_running_loop();
   const coil::time_point end = loop.time() + body_duration_max;
   std::string dropped;
-  while (parser_.state() == RequestParser::State::body) {
+  while (parser_->state() == RequestParser::State::body) {
     if (stream_.buffered().empty() && !co_await peek_until(std::min(end, loop.time() + body_pause_max))) {
       refuse(408);
       co_return false;
@@ -203,13 +203,13 @@ coil::Coro<bool> Connection::read_body(Spool* spool) {
       refuse(400);
       co_return false;
     }
-    stream_.consume(parser_.feed_body(bytes, spool != nullptr ? spool->memory : dropped));
+    stream_.consume(parser_->feed_body(bytes, spool != nullptr ? spool->memory : dropped));
     dropped.clear();
-    if (parser_.state() == RequestParser::State::refused) {
-      refuse(parser_.status());
+    if (parser_->state() == RequestParser::State::refused) {
+      refuse(parser_->status());
       co_return false;
     }
-    if (spool != nullptr && !co_await spool->settle(parser_.state() == RequestParser::State::complete)) {
+    if (spool != nullptr && !co_await spool->settle(parser_->state() == RequestParser::State::complete)) {
       refuse(503);
       co_return false;
     }

@@ -35,6 +35,17 @@ void Service::add(Connection& connection) {
   if (!looking_) look_later();
 }
 
+std::unique_ptr<RequestParser> Service::take_parser() {
+  if (parsers_.empty()) return std::make_unique<RequestParser>();
+  std::unique_ptr<RequestParser> parser = std::move(parsers_.back());
+  parsers_.pop_back();
+  return parser;
+}
+
+void Service::put_back(std::unique_ptr<RequestParser> parser) {
+  if (parsers_.size() < spare_parsers_max) parsers_.push_back(std::move(parser));
+}
+
 void Service::look_later() {
   looking_ = true;
   next_look_ = coil::get_running_loop().call_later(look_interval, [this] {
@@ -92,40 +103,42 @@ void Connection::enter(Phase phase) noexcept {
 /// Answers request after request, as many at a time as have arrived.
 coil::Coro<void> Connection::run() {
   while (keep_alive_) {
-    const bool was_in_head = parser_.in_head();
+    const bool was_in_head = parser_ && parser_->in_head();
     std::string_view bytes;
     if (was_in_head) {
       bytes = co_await more_of_head();
     } else {
+      if (parser_) service_.put_back(std::move(parser_));
       enter(Phase::idle);
       bytes = co_await stream_.peek();
       enter(Phase::busy);
+      parser_ = service_.take_parser();
       peer_ended_ = bytes.empty();
     }
     if (bytes.empty()) break;
     bool is_first = true, wait = false;
     std::size_t used = 0;
     while (used < bytes.size() && keep_alive_ && !wait) {
-      used += parser_.feed_head(bytes.substr(used));
-      if (parser_.state() == RequestParser::State::head) break;
+      used += parser_->feed_head(bytes.substr(used));
+      if (parser_->state() == RequestParser::State::head) break;
       is_first = false;
-      if (parser_.state() == RequestParser::State::refused) {
-        refuse(parser_.status());
+      if (parser_->state() == RequestParser::State::refused) {
+        refuse(parser_->status());
         break;
       }
-      keep_alive_ = parser_.request().keep_alive;
+      keep_alive_ = parser_->request().keep_alive;
       wait = !answer_at_once();
       if (wait)
-        parser_.keep();
+        parser_->keep();
       else
-        parser_.next();
+        parser_->next();
       if (stream_.unsent() > piece_size) break;
     }
     stream_.consume(used);
     if (wait) {
       co_await answer();
-      if (parser_.state() == RequestParser::State::complete) parser_.next();
-    } else if (parser_.in_head() && !(was_in_head && is_first)) {
+      if (parser_->state() == RequestParser::State::complete) parser_->next();
+    } else if (parser_->in_head() && !(was_in_head && is_first)) {
       head_deadline_ = now() + head_duration_max;
     }
     if (stream_.unsent() > piece_size) co_await drain();

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +19,12 @@ namespace http {
 inline constexpr std::chrono::seconds head_duration_max{10};  // from its first byte
 inline constexpr std::chrono::seconds body_pause_max{20};     // between pieces of a body
 inline constexpr std::chrono::seconds body_duration_max{300};
-inline constexpr std::chrono::seconds idle_duration_max{60};    // between requests
-inline constexpr std::chrono::seconds write_pause_max{30};      // for the client to take something
-inline constexpr std::chrono::seconds linger_duration_max{5};   // after the last answer
-inline constexpr std::size_t piece_size = 64 << 10;             // of a large file, that is read
-inline constexpr std::size_t sendfile_size = 512 << 10;         // of one that need not be read
+inline constexpr std::chrono::seconds idle_duration_max{60};   // between requests
+inline constexpr std::chrono::seconds write_pause_max{30};     // for the client to take something
+inline constexpr std::chrono::seconds linger_duration_max{5};  // after the last answer
+inline constexpr std::size_t piece_size = 64 << 10;            // of a large file, that is read
+inline constexpr std::size_t sendfile_size = 512 << 10;        // of one that need not be read
+inline constexpr std::size_t spare_parsers_max = 64;
 inline constexpr std::chrono::milliseconds look_interval{250};  // how exactly idle and write_pause are kept
 
 class Connection;
@@ -49,8 +51,12 @@ private:
   void remove(Connection& connection) noexcept;
   void look();
   void look_later();
+  std::unique_ptr<RequestParser> take_parser();
+  /// One that stands between two requests.
+  void put_back(std::unique_ptr<RequestParser> parser);
 
   std::vector<Connection*> connections_;
+  std::vector<std::unique_ptr<RequestParser>> parsers_;  // of connections that are idle now
   std::uint32_t looks_ = 0;
   bool looking_ = false;
   coil::TimerHandle next_look_;
@@ -88,7 +94,7 @@ private:
 
   Service& service_;
   coil::Stream stream_;
-  RequestParser parser_;
+  std::unique_ptr<RequestParser> parser_;  // none while it is idle
   bool keep_alive_ = true;
   bool peer_ended_ = false;
   Phase phase_ = Phase::busy;
