@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint32_t receive_size_min = 4096;
 constexpr std::uint32_t receive_size_max = 65536;
+constexpr std::size_t unread_max = 16384;  // of a receive that goes on although nobody reads
 
 // Of a closed stream whose peer takes nothing of what is still to be sent.
 constexpr auto linger_time = std::chrono::seconds(30);
@@ -97,14 +98,19 @@ void StreamCore::stop_waiting(StreamReader& reader) noexcept {
   check(reader_ == &reader && reader_waits_, "only the reader that waits stops waiting");
   reader_ = nullptr;
   reader_waits_ = false;
-  if (receiving_) transport_->stop_receiving();
+  if (receiving_ && !receives_on_) transport_->stop_receiving();
 }
 
 void StreamCore::end_read(StreamReader& reader) noexcept {
   if (reader_ == &reader) reader_ = nullptr;
 }
 
+// Who gets little waits without memory of its own; for who gets much it is cheaper to receive into its own.
 void StreamCore::begin_receive() noexcept {
+  if (receive_size_ == receive_size_min && !std::exchange(keeps_room_, false) && transport_->receive_on(*this)) {
+    receiving_ = receives_on_ = true;
+    return ref();
+  }
   std::span<std::byte> room;
   try {
     room = input_.room(receive_size_);
@@ -117,9 +123,25 @@ void StreamCore::begin_receive() noexcept {
   transport_->receive(room.first(receive_size_), *this);
 }
 
+void StreamCore::arrived(std::span<const std::byte> data) noexcept {
+  if (closing_) return;
+  try {
+    input_.append(data);
+  } catch (...) {
+    read_error_ = ENOMEM;
+  }
+  adapt(data.size(), receive_size_min);
+  if (reader_waits_ && (read_error_ != 0 || reader_->is_enough())) wake_reader();
+  if (receive_size_ != receive_size_min || (!reader_waits_ && input_.size() > unread_max)) transport_->stop_receiving();
+}
+
 void StreamCore::received(std::int32_t result) noexcept {
   const StreamRef self(this, adopted);
   receiving_ = false;
+  if (std::exchange(receives_on_, false) && result == -ENOBUFS) {
+    keeps_room_ = true;
+    result = -ECANCELED;
+  }
   if (result > 0 && !closing_) {
     input_.commit(static_cast<std::size_t>(result));
     adapt(static_cast<std::size_t>(result), receive_size_);

@@ -85,6 +85,7 @@ public:
 
 private:
   void received(std::int32_t result) noexcept override;
+  void arrived(std::span<const std::byte> data) noexcept override;
   void sent(std::int32_t result) noexcept override;
   void flush() noexcept override;
   void loop_closes() noexcept override;
@@ -102,6 +103,8 @@ private:
 
   std::uint32_t refs_ = 0;
   bool receiving_ = false;
+  bool receives_on_ = false;  // without end, and without room of its own
+  bool keeps_room_ = false;   // the next receive has room of its own, whatever is to be expected
   bool send_is_under_way_ = false;
   bool reader_waits_ = false;  // and was not woken yet
   bool ended_ = false;
