@@ -49,8 +49,8 @@ coil::Coro<void> copy_lines(Supervisor& all, coil::Stream from, std::string pref
       std::string line;
       try {
         line = co_await from.read_line();
-      } catch (const coil::LimitOverrunError&) {
-        line = from.buffered();  // in pieces, if it is so long
+      } catch (const coil::LimitOverrunError& error) {
+        line = from.buffered().substr(0, error.consumed());  // so long a line is cut in pieces
         from.consume(line.size());
       }
       if (line.back() != '\n') line += '\n';
@@ -83,13 +83,11 @@ coil::Coro<void> end_group(const Supervisor& all, coil::Process& process) {
 
 /// Runs a command once; gives its exit status.
 coil::Coro<int> run_once(Supervisor& all, std::string script, std::string prefix) {
-  coil::Pipe pipe;
   coil::Command command = coil::Command::shell(std::move(script));
-  command.process_group().stdin_(coil::devnull).stdout_(pipe.writer().number()).stderr_(coil::to_stdout);
+  command.process_group().stdin_(coil::devnull).stdout_(coil::piped).stderr_(coil::to_stdout);
   coil::Process process = co_await coil::create_subprocess_exec(std::move(command));
-  pipe.writer() = coil::Fd();  // the child has its own
   const std::vector<coil::Task<void>> copying = {
-      coil::create_task(copy_lines, std::ref(all), coil::Stream(std::move(pipe.reader()), coil::Fd()), prefix)};
+      coil::create_task(copy_lines, std::ref(all), std::move(process.stdout_()), prefix)};
 
   const auto wait = [&]() -> coil::Coro<int> { co_return co_await process.wait(); };
   const auto cleanup = [&]() -> coil::Coro<void> {

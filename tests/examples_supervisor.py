@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from example_check import TIME_MAX, Failed, expect, main, run, step
@@ -26,13 +27,16 @@ class Supervisor:
     """One that runs, with all that it starts, in `folder`."""
     def __init__(self, program, folder, *commands):
         self.folder = folder.resolve()
+        self.watchdog = threading.Timer(TIME_MAX, lambda: self.process.kill())
         self.process = subprocess.Popen([program, *commands], cwd=folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+        self.watchdog.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.watchdog.cancel()
         self.process.kill()
         self.process.communicate()
         for pid in pids_in(self.folder):
