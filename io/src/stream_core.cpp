@@ -119,6 +119,7 @@ void StreamCore::begin_receive() noexcept {
     return wake_reader();
   }
   receiving_ = true;
+  input_.pin();
   ref();
   transport_->receive(room.first(receive_size_), *this);
 }
@@ -146,10 +147,10 @@ void StreamCore::received(std::int32_t result) noexcept {
     input_.commit(static_cast<std::size_t>(result));
     adapt(static_cast<std::size_t>(result), receive_size_);
   } else {
-    input_.release_if_empty();
     if (result == 0) ended_ = true;
     if (result < 0 && result != -ECANCELED) read_error_ = -result;
   }
+  input_.unpin();
   if (finishing_) return note_closed();
   if (!reader_waits_) return;
   if (ended_ || read_error_ != 0 || reader_->is_enough())
@@ -199,15 +200,40 @@ Abort StreamReader::abort() noexcept {
 // ---- Writing ---------------------------------------------------------------------------------------------
 
 void StreamCore::write(std::span<const std::byte> data) {
+  if (!begin_write() || data.empty()) return;
+  gathered_.append(data);
+  end_write();
+}
+
+std::size_t StreamCore::write_from(StreamBuffer& data) {
+  const std::size_t size = data.size();
+  if (begin_write() && size != 0) {
+    if (gathered_.empty() && !data.is_pinned()) {
+      gathered_.swap(data);
+    } else {
+      gathered_.append(data.bytes());
+      data.consume(size);
+    }
+    end_write();
+  } else if (size != 0) {
+    data.consume(size);
+  }
+  return size;
+}
+
+// False if nothing can be sent any more, which is told by `drain`.
+bool StreamCore::begin_write() {
   if (!transport_->can_send() && !closing_ && !eof_written_)
     throw_logic_error("coil: Stream::write() to a stream that can only be read");
   if (eof_written_) throw_logic_error("coil: Stream::write() after write_eof()");
   if (closing_ || write_error_ != 0) {
     write_dropped_ = true;
-    return;
+    return false;
   }
-  if (data.empty()) return;
-  gathered_.append(data);
+  return true;
+}
+
+void StreamCore::end_write() noexcept {
   if (unsent() > options_.high_water) above_water_ = true;
   if (!send_is_under_way_) flush_later();
 }

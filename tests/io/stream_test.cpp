@@ -13,6 +13,7 @@ using coil_test::put;
 using coil_test::read_to_end;
 using coil_test::reset;
 using coil_test::settle;
+using coil_test::take_all;
 
 // ---- Reading ---------------------------------------------------------------------------------------------
 
@@ -254,6 +255,55 @@ NET_TEST("stream: a read that is cancelled at any moment loses no byte") {
   }
   while (received.size() < sent.size()) received += co_await stream.read(100);
   CHECK(received == sent);
+}
+
+// The kernel wrote into room that had been given back with the last byte before it.
+NET_TEST("stream: what was received is taken while a receive that was cancelled is still to be answered") {
+  auto [stream, peer] = over_tcp();
+  for (const bool move : {false, true}) {
+    CAPTURE(move);
+    put(peer, "abc");
+    const std::string_view first = co_await stream.peek();
+    CHECK(first == "abc");
+    auto reading = coil::create_task(stream.read_exactly(6), {.eager = true});  // is passed to the kernel later
+    put(peer, "def");
+    reading.cancel();
+    if (move)
+      CHECK(stream.move_to(stream) == 3);
+    else
+      stream.consume(3);
+    CHECK_AWAIT_THROWS(reading, coil::CancelledError);
+    const std::string rest = co_await stream.read_exactly(3);
+    CHECK(rest == "def");
+    co_await stream.flush();
+    CHECK(take_all(peer) == (move ? "abc" : ""));
+  }
+}
+
+NET_TEST("stream: what was received is moved to what is sent, in order, to the same stream or another one") {
+  auto [stream, peer] = over_tcp();
+  auto [other, other_peer] = over_tcp();
+  put(peer, "one ");
+  co_await stream.peek();
+  CHECK(stream.move_to(other) == 4);
+  CHECK(stream.buffered().empty());
+  CHECK(stream.move_to(other) == 0);
+  other.write("two ");
+  put(peer, "three");
+  co_await stream.peek();
+  CHECK(stream.move_to(other) == 5);
+  co_await other.flush();
+  CHECK(take_all(other_peer) == "one two three");
+  put(peer, "back");
+  co_await stream.peek();
+  stream.move_to(stream);
+  co_await stream.flush();
+  CHECK(take_all(peer) == "back");
+  other.write_eof();
+  put(peer, "kept");
+  co_await stream.peek();
+  CHECK_THROWS_AS(stream.move_to(other), std::logic_error);
+  CHECK(stream.buffered() == "kept");
 }
 
 NET_TEST("stream: after a read that is cancelled another one begins at once") {

@@ -65,6 +65,8 @@ public:
   // ---- Writing ----
 
   void write(std::span<const std::byte> data);
+  /// Takes all of `data`; gives how much that was.
+  std::size_t write_from(StreamBuffer& data);
   void write_eof();
   std::size_t unsent() const noexcept { return gathered_.size() + sending_.size(); }
   bool is_above_water() const noexcept { return above_water_; }
@@ -93,6 +95,8 @@ private:
   void begin_receive() noexcept;
   void adapt(std::size_t received, std::size_t room) noexcept;
   void wake_reader() noexcept;
+  bool begin_write();
+  void end_write() noexcept;
   void begin_send() noexcept;
   void fail_writing(int error) noexcept;
   void all_is_sent() noexcept;
