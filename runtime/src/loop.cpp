@@ -9,6 +9,7 @@
 #include <coil/detail/check.hpp>
 
 #include "exception_trace.hpp"
+#include "faulty_ring.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
 #include "task_step.hpp"
@@ -26,9 +27,20 @@ using std::chrono::nanoseconds;
 
 namespace detail {
 
+namespace {
+
+std::unique_ptr<Ring> make_ring(LoopParts& parts) {
+  std::unique_ptr<Ring> ring = std::make_unique<UringRing>(parts.options.ring_entries);
+  if (parts.options.faults != nullptr)
+    ring = std::make_unique<FaultyRing>(std::move(ring), *parts.options.faults, parts);
+  return ring;
+}
+
+}  // namespace
+
 LoopParts::LoopParts(const RunOptions& run_options)
     : options(run_options),
-      ring(std::make_unique<UringRing>(run_options.ring_entries)),
+      ring(make_ring(*this)),
       is_virtual(run_options.clock == Clock::virtual_),
       timers(now()),
       shuffler(static_cast<std::minstd_rand::result_type>(run_options.shuffle_seed.value_or(0) * 2654435761U + 1)) {}

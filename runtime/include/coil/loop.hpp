@@ -17,6 +17,9 @@
 namespace coil {
 
 class ThreadPool;
+namespace testing {
+class FaultPlan;
+}
 
 /// What the exception handler is told.
 struct ErrorContext {
@@ -54,6 +57,8 @@ struct RunOptions {
   bool multishot = true;
   /// At the end of `run` a function in a thread that keeps it waiting is named after this long, see `to_thread`.
   std::chrono::nanoseconds stuck_function_duration = std::chrono::seconds(5);
+  /// For tests: what goes wrong between the loop and the kernel, see `<coil/testing.hpp>`. It outlives the loop.
+  testing::FaultPlan* faults = nullptr;
 };
 static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
 

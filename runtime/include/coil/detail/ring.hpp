@@ -58,10 +58,10 @@ protected:
   void count_out(const RingOperation& operation) noexcept;
 
   Counters counters_;
+  std::size_t self_finishing_ = 0;
 
 private:
   std::size_t in_kernel_ = 0;
-  std::size_t self_finishing_ = 0;
   std::size_t may_wait_ = 0;
   std::size_t internal_ = 0;
 };
@@ -118,12 +118,13 @@ protected:
 
 private:
   friend class UringRing;
+  friend class FaultyRing;
   enum class Place : std::uint8_t { nowhere, backlog, kernel, kernel_and_cancel_backlog };
   void request_cancel() noexcept;
 
   bool stopped_ : 1 = false;  // what asked for the cancellation was not the task
   Place place_ = Place::nowhere;
-  std::uint32_t tag_ = 0;     // of the ring: where it checks completions against live operations
+  std::uint32_t tag_ = 0;     // of the ring: where it finds what it keeps for the operation
   std::uint32_t cancel_ = 0;  // of the ring: which of its cancellations is this one's, from 1
 };
 

@@ -1,0 +1,4 @@
+#pragma once
+/// Tools to test programs that use coil, beside virtual time (`Clock::virtual_`) and `RunOptions::shuffle_seed`.
+/// Not part of <coil/coil.hpp>.
+#include <coil/fault_plan.hpp>
