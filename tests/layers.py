@@ -16,10 +16,11 @@ FLOORS = {
        " report state_pool.cpp symbol fork",
     1: "loop loop_parts inbox callbacks.cpp detail/resident detail/ring detail/timer_queue interrupt ring_error"
        " ring_operation.cpp task_step uring_ring detail/remote_suspension blocked_thread futex detail/futex_lock"
-       " detail/thread_function detail/thread_wait thread_start thread_report workers signals fork.cpp loop_service fault_plan faulty_ring random",
+       " detail/thread_function detail/thread_wait thread_start thread_report workers signals fork.cpp loop_service"
+       " fault_plan faulty_ring random ring_cache step_observer",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
        " detail/cancel_scope precompiled detail/child task_core.cpp report.cpp as_completed async_generator"
-       " close_generators thread_report.cpp",
+       " close_generators thread_report.cpp for_seeds cancel_everywhere cancel_run left_over",
     3: "context_var barrier condition event lock queue semaphore ring_operation.cpp thread_pool to_thread",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
        " detail/owned_fd",

@@ -34,7 +34,7 @@ public:
     internal_ = operation.internal();
     cancelled = false;
   }
-  void prepare(io_uring_sqe& sqe) noexcept override { sqe = submission; }
+  void prepare(io_uring_sqe& sqe) noexcept override { sqe = *submission; }
   void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept override {
     home.completed(*this, result, flags, more);
   }
@@ -56,10 +56,10 @@ public:
   bool repeats = false;  // done as single operations, one after the other
   bool cancelled = false;
   unsigned turns = 0;  // until there is room
-  io_uring_sqe submission{};
   ShortTransfer transfer;
   Timer timer;
   Arrival held{};
+  const std::unique_ptr<io_uring_sqe> submission = std::make_unique<io_uring_sqe>();
 };
 
 namespace {
@@ -111,15 +111,15 @@ void FaultyRing::submit(RingOperation& operation) noexcept {
 }
 
 void FaultyRing::begin(StandIn& operation) noexcept {
-  operation.submission = {};
-  operation.target->prepare(operation.submission);
+  *operation.submission = {};
+  operation.target->prepare(*operation.submission);
   operation.rule = nullptr;
   operation.repeats = false;
   if (!operation.internal()) {
-    const Op op = op_of(operation.submission);
-    operation.repeats = is_multishot(operation.submission) && plan_.concerns(op);
-    if (operation.repeats) make_single(operation.submission);
-    operation.rule = plan_.choose(op, operation.submission);
+    const Op op = op_of(*operation.submission);
+    operation.repeats = is_multishot(*operation.submission) && plan_.concerns(op);
+    if (operation.repeats) make_single(*operation.submission);
+    operation.rule = plan_.choose(op, *operation.submission);
   }
   operation.turns = operation.rule == nullptr ? 0 : operation.rule->turns_;
   if (operation.turns == 0) return pass_room(operation);
@@ -136,10 +136,10 @@ void FaultyRing::pass_room(StandIn& operation) noexcept {
 void FaultyRing::pass_delay(StandIn& operation) noexcept {
   operation.stage = Stage::in_ring;
   if (const FaultRule* rule = operation.rule) {
-    const bool is_done = operation.submission.opcode == IORING_OP_CLOSE;  // whatever comes of it
+    const bool is_done = operation.submission->opcode == IORING_OP_CLOSE;  // whatever comes of it
     if (rule->result_ && !is_done) return completed(operation, *rule->result_, 0, false);
     if (rule->size_max_ != SIZE_MAX || rule->size_less_ != 0)
-      operation.transfer.apply(operation.submission, rule->size_max_, rule->size_less_);
+      operation.transfer.apply(*operation.submission, rule->size_max_, rule->size_less_);
   }
   ring_->submit(operation);
 }
@@ -195,7 +195,7 @@ void FaultyRing::completed(StandIn& operation, std::int32_t result, std::uint32_
   operation.transfer.finish();
   counters_.faults += result == -EFAULT && (rule == nullptr || !rule->result_);
   if (rule != nullptr && rule->result_ && result >= 0) result = *rule->result_;
-  const bool gives_nothing = result < 0 || (result == 0 && operation.submission.opcode != IORING_OP_ACCEPT);
+  const bool gives_nothing = result < 0 || (result == 0 && operation.submission->opcode != IORING_OP_ACCEPT);
   const bool goes_on = more || (operation.repeats && !gives_nothing && !(rule != nullptr && rule->overflow_));
   const Arrival arrival{&operation, result, goes_on ? flags | IORING_CQE_F_MORE : flags, goes_on};
   if (rule == nullptr || rule->hold_.count() <= 0 || operation.cancelled || more) {

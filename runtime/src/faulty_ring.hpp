@@ -45,6 +45,7 @@ public:
   void poll(std::chrono::nanoseconds timeout) noexcept override;
   bool has_work() const noexcept override { return ring_->has_work() || !arrived_.empty() || !without_room_.empty(); }
   bool idle() const noexcept override { return Ring::idle() && ring_->idle(); }
+  std::unique_ptr<Ring> take_ring_behind() noexcept override { return std::move(ring_); }
   bool supports(unsigned opcode) noexcept override { return ring_->supports(opcode); }
 
 private:

@@ -12,6 +12,8 @@
 #include "faulty_ring.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
+#include "ring_cache.hpp"
+#include "step_observer.hpp"
 #include "task_step.hpp"
 #include "thread_report.hpp"
 #include "uring_ring.hpp"
@@ -30,7 +32,8 @@ namespace detail {
 namespace {
 
 std::unique_ptr<Ring> make_ring(LoopParts& parts) {
-  std::unique_ptr<Ring> ring = std::make_unique<UringRing>(parts.options.ring_entries);
+  std::unique_ptr<Ring> ring = RingCache::take(parts.options.ring_entries);
+  if (ring == nullptr) ring = std::make_unique<UringRing>(parts.options.ring_entries);
   if (parts.options.faults != nullptr)
     ring = std::make_unique<FaultyRing>(std::move(ring), *parts.options.faults, parts);
   return ring;
@@ -75,6 +78,8 @@ Loop::~Loop() {
 // ---- One turn of the loop, in call order -----------------------------------------------------------------
 
 void Loop::turn() noexcept {
+  if (parts->observer != nullptr && time_point::clock::now() > parts->observer->deadline) [[unlikely]]
+    parts->observer->overdue();
   if (detail::trace_is_held) [[unlikely]]
     detail::forget_trace();
   poll_kernel();
@@ -152,6 +157,8 @@ void Loop::run_ready() noexcept {
   Ready* first = take_ready();
   if (parts->options.shuffle_seed) [[unlikely]]
     first = shuffle(first);
+  if (parts->observer != nullptr) [[unlikely]]
+    return run_ready_observed(first);
   if (debug) [[unlikely]]
     return run_ready_timed(first);
   while (first != nullptr) {
@@ -165,6 +172,24 @@ void Loop::run_ready() noexcept {
       run_callback(static_cast<Callback&>(node));
   }
   current = nullptr;
+}
+
+void Loop::run_ready_observed(Ready* first) noexcept {
+  while (first != nullptr) {
+    Ready& node = *first;
+    left_of_turn = first = node.next;
+    if (!node.has(Ready::is_task)) {
+      run_callback(static_cast<Callback&>(node));
+      continue;
+    }
+    auto& task = static_cast<TaskState&>(node);
+    task.ref();
+    parts->observer->before_step(task);
+    detail::run_step(*this, task);
+    current = nullptr;
+    parts->observer->after_step(task);
+    task.unref();
+  }
 }
 
 void Loop::run_ready_timed(Ready* first) noexcept {

@@ -15,6 +15,7 @@
 
 #include "inbox.hpp"
 #include "loop_service.hpp"
+#include "step_observer.hpp"
 
 namespace coil::detail {
 
@@ -93,6 +94,7 @@ struct LoopParts {
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
+  StepObserver* observer = nullptr;  // of a test
 
   // At the end of `run`, functions that keep it waiting are named, in real time: first after this long, then rarer.
   bool ending = false;
@@ -107,9 +109,12 @@ struct LoopParts {
   }
   /// The most that the loop may sleep, if it would sleep for `wait` (negative: without end).
   std::chrono::nanoseconds until_naming(std::chrono::nanoseconds wait) const noexcept {
-    if (!ending || wait.count() == 0) return wait;
-    const auto left = std::max<std::chrono::nanoseconds>(ending_since + naming_after - time_point::clock::now(),
-                                                         std::chrono::nanoseconds(1));
+    if (wait.count() == 0) return wait;
+    if (observer != nullptr) wait = at_most_until(observer->deadline, wait);
+    return ending ? at_most_until(ending_since + naming_after, wait) : wait;
+  }
+  static std::chrono::nanoseconds at_most_until(time_point end, std::chrono::nanoseconds wait) noexcept {
+    const auto left = std::max<std::chrono::nanoseconds>(end - time_point::clock::now(), std::chrono::nanoseconds(1));
     return wait.count() < 0 ? left : std::min(wait, left);
   }
   /// What was gathered in the steps of this turn becomes operations.

@@ -7,6 +7,7 @@
 #include <coil/error.hpp>
 
 #include "loop_parts.hpp"
+#include "ring_cache.hpp"
 #include "thread_start.hpp"
 
 namespace coil::detail {
@@ -125,6 +126,8 @@ Workers& LoopParts::default_workers() {
 }
 
 LoopParts::~LoopParts() {
+  receive_buffers.reset();
+  if (!is_parents) RingCache::keep(std::move(ring), options.ring_entries);
   if (workers == nullptr) return;
   workers->shut_down();
   workers->join();

@@ -191,6 +191,7 @@ private:
   void fire_timers() noexcept;
   void run_ready() noexcept;
   void run_ready_timed(detail::Ready* first) noexcept;
+  void run_ready_observed(detail::Ready* first) noexcept;
   detail::Ready* shuffle(detail::Ready* first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 

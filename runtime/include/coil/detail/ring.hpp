@@ -2,7 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <memory>
 
 #include <coil/detail/suspension.hpp>
 
@@ -49,6 +49,10 @@ public:
   /// Those among them that occupy a thread of the kernel for as long as they wait.
   std::size_t may_wait() const noexcept { return may_wait_; }
   const Counters& counters() const noexcept { return counters_; }
+
+  /// The ring that this one passes its operations on to, which it then needs no more; null if there is none.
+  virtual std::unique_ptr<Ring> take_ring_behind() noexcept { return nullptr; }
+  void restart_counters() noexcept { counters_ = {}; }
 
   /// Whether the running kernel knows this IORING_OP_….
   virtual bool supports(unsigned opcode) noexcept = 0;
