@@ -295,7 +295,7 @@ void Loop::close() noexcept {
   drop_ready();
   delete std::exchange(parts, nullptr);
   states->orphan();
-  detail::frame_pool.trim();
+  if (!detail::RingCache::is_active()) detail::frame_pool.trim();
 }
 
 void Loop::drop_ready() noexcept {

@@ -15,6 +15,8 @@ public:
   RingCache& operator=(const RingCache&) = delete;
   ~RingCache() { current_ = outer_; }
 
+  /// Whether loops of this thread follow each other quickly.
+  static bool is_active() noexcept { return current_ != nullptr; }
   /// A ring of this thread that was left, or null.
   static std::unique_ptr<Ring> take(unsigned entries) noexcept {
     if (current_ == nullptr || current_->entries_ != entries) return nullptr;
