@@ -27,6 +27,8 @@ FLOORS = {
     5: "detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
        " pipe_ends process spawn fork_child fork_process message_pipe message_socket record_operation turn file pipe"
        " udp pool_worker process_pool to_process detail/process_job",
+    6: "connect_attempts detail/owner detail/transport fd_transport detail/stream_buffer detail/stream_core stream resolve"
+       " open_connection server",
     9: "coil testing",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

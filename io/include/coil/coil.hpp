@@ -29,6 +29,7 @@
 #include <coil/lock.hpp>
 #include <coil/loop.hpp>
 #include <coil/message_pipe.hpp>
+#include <coil/open_connection.hpp>
 #include <coil/outcome.hpp>
 #include <coil/pipe.hpp>
 #include <coil/pipe_ends.hpp>
@@ -37,12 +38,15 @@
 #include <coil/process_pool.hpp>
 #include <coil/queue.hpp>
 #include <coil/race.hpp>
+#include <coil/resolve.hpp>
 #include <coil/run.hpp>
 #include <coil/scope.hpp>
 #include <coil/semaphore.hpp>
+#include <coil/server.hpp>
 #include <coil/shield.hpp>
 #include <coil/sleep.hpp>
 #include <coil/socket_operations.hpp>
+#include <coil/stream.hpp>
 #include <coil/stream_socket.hpp>
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
