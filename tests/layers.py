@@ -20,7 +20,7 @@ FLOORS = {
        " fault_plan faulty_ring random ring_cache step_observer ring_features",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
        " detail/cancel_scope precompiled detail/child task_core.cpp report.cpp as_completed async_generator"
-       " close_generators thread_report.cpp for_seeds cancel_everywhere cancel_run left_over",
+       " close_generators thread_report.cpp for_seeds cancel_everywhere fail_everywhere cancel_run left_over",
     3: "context_var barrier condition event lock queue semaphore ring_operation.cpp thread_pool to_thread",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
        " detail/owned_fd",

@@ -1,4 +1,6 @@
 #include <coil/cancel_everywhere.hpp>
+#include <coil/fail_everywhere.hpp>
+#include <coil/fault_plan.hpp>
 
 #include "cancel_run.hpp"
 #include "ring_cache.hpp"
@@ -62,6 +64,24 @@ private:
 testing::CancelResult cancel_everywhere(CancelSubject subject, const testing::CancelOptions& options) {
   const RingCache cache;
   return Sweep(subject, options).go();
+}
+
+testing::FailResult fail_everywhere(CancelSubject subject, int error, const testing::CancelOptions& options) {
+  if (this_loop != nullptr) throw_logic_error("coil: fail_everywhere() cannot be called from a running event loop");
+  const RingCache cache;
+  static_cast<void>(Runner(options.run).loop());
+  testing::FailResult result;
+  for (std::size_t operation = 1;; ++operation) {
+    testing::FaultPlan plan;
+    const testing::FaultRule& rule = plan.on(testing::Op::any).nth(operation).fail(error);
+    testing::CancelOptions with_plan = options;
+    with_plan.run.faults = &plan;
+    CancelRun run(subject, with_plan, {.failing = operation});
+    run.go();
+    if (rule.fired() == 0) return result;
+    ++result.operations;
+    result.thrown += run.threw();
+  }
 }
 
 }  // namespace coil::detail

@@ -155,6 +155,8 @@ void CancelRun::end_all_tasks() noexcept {
 
 std::string CancelRun::place() const {
   std::string text = "coil::testing::cancel_everywhere(): ";
+  if (plan_.failing != 0)
+    return fmt::format("coil::testing::fail_everywhere(): operation {} failed: it ", plan_.failing);
   if (!was_cancelled()) return text + "not cancelled, it ";
   text += fmt::format("cancelled at suspension {}", plan_.suspension);
   for (const std::source_location& where : where_)
@@ -168,12 +170,12 @@ std::string CancelRun::place() const {
 
 void CancelRun::judge() {
   if (!stuck_.empty()) throw Failure(place() + stuck_);
-  const bool failed = !outcome_->has_value() && !outcome_->cancelled();
-  if (!was_cancelled() && failed) std::rethrow_exception(outcome_->exception());
+  const bool may_throw = options_.errors || plan_.failing != 0;
+  if (!was_cancelled() && plan_.failing == 0 && threw()) std::rethrow_exception(outcome_->exception());
   if (!was_cancelled() && outcome_->cancelled()) throw Failure(place() + "ended cancelled");
-  if (failed && !options_.errors) throw Failure(place() + "threw " + text_of(outcome_->exception()));
+  if (threw() && !may_throw) throw Failure(place() + "threw " + text_of(outcome_->exception()));
   if (!left_.empty()) throw Failure(place() + "left something behind: " + left_);
-  if (!reported_.empty() && !(options_.errors && was_cancelled()))
+  if (!reported_.empty() && !(may_throw && (was_cancelled() || plan_.failing != 0)))
     throw Failure(place() + "made the loop report: " + reported_);
 }
 

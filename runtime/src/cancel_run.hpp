@@ -19,6 +19,7 @@ struct CancelPlan {
   std::size_t suspension = 0;  // from 1; 0: nowhere
   Moment moment = Moment::at_once;
   std::optional<std::size_t> again{};  // a second time, at this suspension after the first time; 0: at once
+  std::size_t failing = 0;             // the operation that fails, from 1; 0: none
 };
 
 /// One run of what is tested, on a loop of its own.
@@ -34,6 +35,7 @@ public:
   bool was_cancelled() const noexcept { return cancels_ != 0; }
   bool was_cancelled_again() const noexcept { return cancels_ == 2; }
   bool ended_cancelled() const noexcept { return outcome_->cancelled(); }
+  bool threw() const noexcept { return !outcome_->has_value() && !outcome_->cancelled(); }
 
 private:
   static Coro<void> drive(CancelRun& run);

@@ -56,6 +56,19 @@ Coro<void> without_result(Coro<T> coro) {
   static_cast<void>(co_await std::move(coro));
 }
 
+template <class F>
+CancelSubject subject_of(F& f) {
+  static_assert(is_coro<std::invoke_result_t<F&>>, "coil: cancel_everywhere() takes a function that gives a Coro");
+  const auto start = [](void* context) -> Coro<void> {
+    F& function = *static_cast<F*>(context);
+    if constexpr (std::same_as<std::invoke_result_t<F&>, Coro<void>>)
+      return function();
+    else
+      return without_result(function());
+  };
+  return {start, const_cast<std::remove_const_t<F>*>(&f)};
+}
+
 }  // namespace coil::detail
 
 namespace coil::testing {
@@ -75,16 +88,7 @@ namespace coil::testing {
 ///   at all is named on stderr, and the process aborted.
 template <class F>
 CancelResult cancel_everywhere(F&& f, const CancelOptions& options = {}) {
-  using Function = std::remove_reference_t<F>;
-  static_assert(detail::is_coro<std::invoke_result_t<Function&>>, "coil: cancel_everywhere() takes what gives a Coro");
-  const auto start = [](void* context) -> Coro<void> {
-    Function& function = *static_cast<Function*>(context);
-    if constexpr (std::same_as<std::invoke_result_t<Function&>, Coro<void>>)
-      return function();
-    else
-      return detail::without_result(function());
-  };
-  return detail::cancel_everywhere({start, const_cast<std::remove_const_t<Function>*>(&f)}, options);
+  return detail::cancel_everywhere(detail::subject_of(f), options);
 }
 
 }  // namespace coil::testing
