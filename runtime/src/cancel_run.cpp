@@ -97,9 +97,11 @@ void CancelRun::after_step(TaskState& task) noexcept {
     return end_all_tasks();
   }
   if (suspensions_ == plan_.suspension) return arrive(task);
-  if (&task != HandleAccess::state(victim_)) return;
-  ++victims_steps_;
-  if (cancels_ == 1 && ++since_cancel_ == plan_.again) cancel();
+  const bool is_victim = &task == HandleAccess::state(victim_);
+  if (is_victim) ++victims_steps_;
+  if (cancels_ != 1 || !(is_victim || options_.every_task) || ++since_cancel_ != plan_.again) return;
+  victim_ = HandleAccess::make<TaskRef>(&task);
+  cancel();
 }
 
 void CancelRun::arrive(TaskState& task) noexcept {

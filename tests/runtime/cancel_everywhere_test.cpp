@@ -19,6 +19,7 @@
 #include "../support/everywhere.hpp"
 
 #include <stdexcept>
+#include <stop_token>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -261,6 +262,6 @@ TEST_CASE("whatever awaits tasks and meets, nothing is left wherever it is cance
       {"threads", threads, {.settling = 10ms}},
   });
   MESSAGE("cancelled at ", everywhere.points(), " points and ", everywhere.pairs(), " pairs of them");
-  CHECK(everywhere.points() >= 500);
-  CHECK(everywhere.pairs() >= 1'000);
+  CHECK(everywhere.points() >= 450);
+  CHECK(everywhere.pairs() >= 900);
 }

@@ -34,7 +34,6 @@ public:
         options.pairs = true;
         cancel_one(scenario, options);
         options.every_task = options.errors = true;
-        options.pairs = seed != 0;
         cancel_one(scenario, options);
         options.errors = scenario.options.errors;
       }

@@ -17,7 +17,7 @@ struct CancelOptions {
   RunOptions run = {.clock = Clock::virtual_};
   /// Also cancels a second time: at once, and at each suspension of the cleanup.
   bool pairs = false;
-  /// Cancels each task at each of its suspensions, not only the one that runs `f`.
+  /// Cancels each task at each of its suspensions, not only the one that runs `f`; the second time any of them.
   bool every_task = false;
   /// Takes any exception from a run that was cancelled, and any report to the exception handler; else only
   /// CancelledError and a normal return are fine, and nothing may be reported.
