@@ -18,6 +18,7 @@ struct Scenario {
   const char* name;
   coil::Coro<void> (*run)();
   coil::testing::CancelOptions options = {};
+  bool cancels_children = true;  // also those that coil itself has made
 };
 
 class Everywhere {
@@ -33,6 +34,7 @@ public:
         options.every_task = false;
         options.pairs = true;
         cancel_one(scenario, options);
+        if (!scenario.cancels_children) continue;
         options.every_task = options.errors = true;
         cancel_one(scenario, options);
         options.errors = scenario.options.errors;
