@@ -21,7 +21,7 @@ using testing::Failure;
 namespace {
 
 constexpr int settling_turns = 16;  // for what ends by itself without any time, such as closing in the background
-constexpr int settling_steps = 32;  // in which the time for settling is waited
+constexpr int settling_steps = 13;  // in which the time for settling is waited, each twice as long as the one before
 
 std::string text_of(const std::exception_ptr& error) {
   try {
@@ -73,8 +73,8 @@ Coro<void> CancelRun::drive(CancelRun& run) {
 // Lets what is left end by itself.
 Coro<void> CancelRun::settle() const {
   for (int turn = 0; turn < settling_turns && !left_in_loop().empty(); ++turn) co_await yield();
-  for (int step = 0; step < settling_steps && !left_in_loop().empty(); ++step)
-    co_await sleep(std::max(options_.settling / settling_steps, std::chrono::nanoseconds(1)));
+  auto pause = std::max(options_.settling / (1 << settling_steps), std::chrono::nanoseconds(1));
+  for (int step = 0; step < settling_steps && !left_in_loop().empty(); ++step, pause *= 2) co_await sleep(pause);
 }
 
 // ---- Steps of tasks --------------------------------------------------------------------------------------

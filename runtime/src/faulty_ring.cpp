@@ -1,5 +1,7 @@
 #include "faulty_ring.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -18,7 +20,7 @@ using testing::Op;
 
 namespace {
 
-enum class Stage : std::uint8_t { free, without_room, delayed, in_ring, held, told };
+enum class Stage : std::uint8_t { free, without_room, delayed, travelling, stuck, in_ring, held, told };
 
 }  // namespace
 
@@ -32,9 +34,14 @@ public:
     self_finishing_ = operation.self_finishing();
     may_wait_ = operation.may_wait();
     internal_ = operation.internal();
-    cancelled = false;
+    cancelled = cut_off = false;
   }
-  void prepare(io_uring_sqe& sqe) noexcept override { sqe = *submission; }
+  void prepare(io_uring_sqe& sqe) noexcept override {
+    if (polls)
+      io_uring_prep_poll_add(&sqe, submission->fd, POLLIN);
+    else
+      sqe = *submission;
+  }
   void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept override {
     home.completed(*this, result, flags, more);
   }
@@ -55,6 +62,9 @@ public:
   Stage stage = Stage::free;
   bool repeats = false;  // done as single operations, one after the other
   bool cancelled = false;
+  bool polls = false;    // for what comes over the network
+  bool cut_off = false;  // its connection was lost, and the ring behind has been asked to stop it
+  NetworkModel::Crossing crossing{};
   unsigned turns = 0;  // until there is room
   ShortTransfer transfer;
   Timer timer;
@@ -75,20 +85,21 @@ void make_single(io_uring_sqe& sqe) noexcept {
   sqe.ioprio = static_cast<std::uint16_t>(sqe.ioprio & ~multishot);
 }
 
-bool is_of_stream(int fd) noexcept {
-  int type = 0;
-  socklen_t size = sizeof type;
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type == SOCK_STREAM;
-}
-
 }  // namespace
 
-FaultyRing::FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan& plan, LoopParts& parts)
-    : ring_(std::move(ring)), plan_(plan), parts_(parts), order_(plan.order_seed_.value_or(0)) {
-  plan_.restart();
+FaultyRing::FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan* plan, NetworkModel* network, LoopParts& parts)
+    : ring_(std::move(ring)), plan_(plan), network_(network), parts_(parts) {
+  if (plan_ != nullptr) {
+    plan_->restart();
+    order_ = plan_->order_seed_.value_or(0);
+  }
+  if (network_ != nullptr) network_->ring_ = this;
 }
 
-FaultyRing::~FaultyRing() { check(Ring::idle(), "a ring is closed with nothing on its way"); }
+FaultyRing::~FaultyRing() {
+  if (network_ != nullptr) network_->ring_ = nullptr;
+  check(Ring::idle(), "a ring is closed with nothing on its way");
+}
 
 // ---- The way to the kernel -------------------------------------------------------------------------------
 
@@ -114,12 +125,14 @@ void FaultyRing::begin(StandIn& operation) noexcept {
   *operation.submission = {};
   operation.target->prepare(*operation.submission);
   operation.rule = nullptr;
-  operation.repeats = false;
+  operation.repeats = operation.polls = false;
+  operation.crossing = {};
   if (!operation.internal()) {
     const Op op = op_of(*operation.submission);
-    operation.repeats = is_multishot(*operation.submission) && plan_.concerns(op);
+    const bool is_concerned = network_ != nullptr || plan_->concerns(op);
+    operation.repeats = is_concerned && is_multishot(*operation.submission);
     if (operation.repeats) make_single(*operation.submission);
-    operation.rule = plan_.choose(op, *operation.submission);
+    if (plan_ != nullptr) operation.rule = plan_->choose(op, *operation.submission);
   }
   operation.turns = operation.rule == nullptr ? 0 : operation.rule->turns_;
   if (operation.turns == 0) return pass_room(operation);
@@ -141,7 +154,9 @@ void FaultyRing::pass_delay(StandIn& operation) noexcept {
     if (rule->size_max_ != SIZE_MAX || rule->size_less_ != 0)
       operation.transfer.apply(*operation.submission, rule->size_max_, rule->size_less_);
   }
-  ring_->submit(operation);
+  if (network_ == nullptr || operation.internal()) return ring_->submit(operation);
+  operation.crossing = network_->begin_crossing(*operation.submission);
+  cross(operation);
 }
 
 // A virtual clock does not wait for what waits for it.
@@ -161,6 +176,7 @@ void FaultyRing::let_clock_run(const StandIn& operation, bool runs) noexcept {
 void FaultyRing::end_delay(StandIn& operation) noexcept {
   let_clock_run(operation, false);
   if (operation.stage == Stage::delayed) return pass_delay(operation);
+  if (operation.stage == Stage::travelling) return arrive(operation);
   operation.stage = Stage::told;
   arrived_.push_back(operation.held);
 }
@@ -171,11 +187,16 @@ void FaultyRing::cancel(RingOperation& cancelled) noexcept {
   operation.cancelled = true;
   switch (operation.stage) {
     case Stage::in_ring:
-      return ring_->cancel(operation);
+      if (!operation.cut_off) ring_->cancel(operation);
+      return;
     case Stage::without_room:
       std::erase(without_room_, &operation);
       break;
+    case Stage::stuck:
+      std::erase(stuck_, &operation);
+      break;
     case Stage::delayed:
+    case Stage::travelling:
       parts_.timers.remove(operation.timer);
       let_clock_run(operation, false);
       break;
@@ -191,6 +212,13 @@ void FaultyRing::cancel(RingOperation& cancelled) noexcept {
 // ---- The way back ----------------------------------------------------------------------------------------
 
 void FaultyRing::completed(StandIn& operation, std::int32_t result, std::uint32_t flags, bool more) noexcept {
+  if (std::exchange(operation.polls, false)) {
+    if (result >= 0 && !operation.cancelled && !operation.cut_off) return travel(operation);
+    if (operation.cut_off)
+      result = -ECONNRESET;
+    else if (result >= 0)
+      result = -ECANCELED;
+  }
   const FaultRule* rule = operation.rule;
   operation.transfer.finish();
   counters_.faults += result == -EFAULT && (rule == nullptr || !rule->result_);
@@ -251,7 +279,7 @@ void FaultyRing::poll(nanoseconds timeout) noexcept {
   };
   std::copy_if(batch.begin() + static_cast<std::ptrdiff_t>(old), batch.end(), std::back_inserter(arrived_), overflows);
   batch.erase(std::remove_if(batch.begin() + static_cast<std::ptrdiff_t>(old), batch.end(), overflows), batch.end());
-  if (plan_.order_seed_) shuffle(batch);
+  if (plan_ != nullptr && plan_->order_seed_) shuffle(batch);
   for (const Arrival& arrival : batch) tell(arrival);
 }
 
@@ -269,76 +297,68 @@ void FaultyRing::shuffle(std::vector<Arrival>& batch) noexcept {
 /// The loop ends: no time passes any more.
 void FaultyRing::release_all() noexcept {
   for (const std::unique_ptr<StandIn>& operation : stand_ins_) {
-    if (operation->stage != Stage::delayed && operation->stage != Stage::held) continue;
+    if (!operation->timer.queued()) continue;
     parts_.timers.remove(operation->timer);
+    if (operation->stage == Stage::travelling) operation->crossing = {};
     end_delay(*operation);
   }
 }
 
-// ---- Short transfers -------------------------------------------------------------------------------------
+// ---- The network -----------------------------------------------------------------------------------------
 
-void ShortTransfer::apply(io_uring_sqe& sqe, std::size_t most, std::size_t less) {
-  const auto shorter = [&](std::size_t size) {
-    return std::max<std::size_t>(std::min(most, size - std::min(less, size)), 1);
-  };
-  const auto shorten = [&](std::size_t size) { return static_cast<unsigned>(shorter(size)); };
-  switch (sqe.opcode) {
-    case IORING_OP_RECV:
-    case IORING_OP_SEND:
-      if (!is_of_stream(sqe.fd)) return;
-      // A buffer that the kernel chooses has its own size, which 0 stands for.
-      if ((sqe.flags & IOSQE_BUFFER_SELECT) != 0 && sqe.len == 0)
-        sqe.len = most == SIZE_MAX ? 0 : static_cast<unsigned>(most);
-      else
-        sqe.len = shorten(sqe.len);
-      return;
-    case IORING_OP_READ:
-    case IORING_OP_WRITE:
-    case IORING_OP_SPLICE:
-      sqe.len = shorten(sqe.len);
-      return;
-    case IORING_OP_READV:
-    case IORING_OP_WRITEV: {
-      const auto* pieces = reinterpret_cast<const ::iovec*>(sqe.addr);
-      std::size_t size = 0;
-      for (unsigned i = 0; i < sqe.len; ++i) size += pieces[i].iov_len;
-      shorten_pieces(pieces, sqe.len, shorter(size));
-      sqe.addr = reinterpret_cast<std::uintptr_t>(pieces_.data());
-      sqe.len = static_cast<unsigned>(pieces_.size());
-      return;
-    }
-    case IORING_OP_RECVMSG:
-    case IORING_OP_SENDMSG: {
-      if (!is_of_stream(sqe.fd)) return;
-      original_ = reinterpret_cast<::msghdr*>(sqe.addr);
-      message_ = *original_;
-      std::size_t size = 0;
-      for (std::size_t i = 0; i < message_.msg_iovlen; ++i) size += message_.msg_iov[i].iov_len;
-      shorten_pieces(message_.msg_iov, message_.msg_iovlen, shorter(size));
-      message_.msg_iov = pieces_.data();
-      message_.msg_iovlen = pieces_.size();
-      sqe.addr = reinterpret_cast<std::uintptr_t>(&message_);
-      return;
-    }
+// What is sent is in the hands of the sender's system at once, and its data is on the way until it is received. So
+// one who receives waits until there is something, and then for as long as that has been on its way: whoever is
+// cancelled meanwhile has taken nothing.
+void FaultyRing::cross(StandIn& operation) noexcept {
+  using Kind = NetworkModel::Crossing::Kind;
+  if (const int error = network_->error_of(operation.crossing)) return completed(operation, -error, 0, false);
+  switch (operation.crossing.kind) {
+    case Kind::connects:
+      return travel(operation);
+    case Kind::receives:
+      operation.polls = true;
+      break;
     default:
-      return;
+      break;
+  }
+  ring_->submit(operation);
+}
+
+void FaultyRing::travel(StandIn& operation) noexcept {
+  if (network_->is_blocked(operation.crossing)) {
+    operation.stage = Stage::stuck;
+    stuck_.push_back(&operation);
+    return;
+  }
+  operation.stage = Stage::travelling;
+  start_timer(operation, network_->travel_time(operation.crossing));
+}
+
+void FaultyRing::arrive(StandIn& operation) noexcept {
+  if (const int error = network_->error_of(operation.crossing)) return completed(operation, -error, 0, false);
+  if (network_->is_blocked(operation.crossing)) return travel(operation);
+  operation.stage = Stage::in_ring;
+  ring_->submit(operation);
+}
+
+void FaultyRing::network_changed() noexcept {
+  for (StandIn* operation : std::exchange(stuck_, {})) {
+    const int error = network_->error_of(operation->crossing);
+    if (error != 0)
+      completed(*operation, -error, 0, false);
+    else
+      travel(*operation);
+  }
+  for (const std::unique_ptr<StandIn>& operation : stand_ins_) {
+    if (operation->stage != Stage::in_ring || !operation->polls || operation->cancelled || operation->cut_off) continue;
+    if (network_->error_of(operation->crossing) == 0) continue;
+    operation->cut_off = true;
+    ring_->cancel(*operation);
   }
 }
 
-void ShortTransfer::shorten_pieces(const ::iovec* pieces, std::size_t count, std::size_t size) {
-  pieces_.clear();
-  for (std::size_t i = 0; i < count && size != 0; ++i) {
-    pieces_.push_back({pieces[i].iov_base, std::min(pieces[i].iov_len, size)});
-    size -= pieces_.back().iov_len;
-  }
-}
-
-void ShortTransfer::finish() noexcept {
-  if (::msghdr* original = std::exchange(original_, nullptr)) {
-    original->msg_namelen = message_.msg_namelen;
-    original->msg_controllen = message_.msg_controllen;
-    original->msg_flags = message_.msg_flags;
-  }
+void NetworkModel::changed() noexcept {
+  if (ring_ != nullptr) ring_->network_changed();
 }
 
 }  // namespace coil::detail

@@ -1,43 +1,30 @@
 #pragma once
 #include <liburing.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include <coil/detail/network_model.hpp>
 #include <coil/detail/ring.hpp>
 #include <coil/detail/timer_queue.hpp>
 #include <coil/fault_plan.hpp>
+
+#include "short_transfer.hpp"
 
 namespace coil::detail {
 
 testing::Op op_of(const io_uring_sqe& submission) noexcept;
 
-/// A transfer that is asked for in a smaller size: what the kernel is given instead.
-class ShortTransfer {
-public:
-  /// Changes `sqe` if it is a transfer that may be short.
-  void apply(io_uring_sqe& sqe, std::size_t most, std::size_t less);
-  /// Tells the caller's message what the kernel has told the other one.
-  void finish() noexcept;
-
-private:
-  void shorten_pieces(const ::iovec* pieces, std::size_t count, std::size_t size);
-
-  std::vector<::iovec> pieces_;
-  ::msghdr message_{};
-  ::msghdr* original_ = nullptr;
-};
-
-/// A ring that does to some operations what a FaultPlan says, and passes all on to another ring.
+/// A ring that does to some operations what a FaultPlan says, lets those of sockets cross a simulated network, and
+/// passes all on to another ring.
 ///
 /// Each operation is represented there by a Stand-in, which sees its completions first. Where the plan has rules for
 /// them, accepting and receiving again and again is done by single operations, each of which counts for itself.
 class FaultyRing final : public Ring {
 public:
-  FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan& plan, LoopParts& parts);
+  /// Of plan and network one may be null.
+  FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan* plan, NetworkModel* network, LoopParts& parts);
   ~FaultyRing() override;
 
   void submit(RingOperation& operation) noexcept override;
@@ -45,6 +32,8 @@ public:
   void poll(std::chrono::nanoseconds timeout) noexcept override;
   bool has_work() const noexcept override { return ring_->has_work() || !arrived_.empty() || !without_room_.empty(); }
   bool idle() const noexcept override { return Ring::idle() && ring_->idle(); }
+  /// What is held up in the network is looked at again.
+  void network_changed() noexcept;
   std::unique_ptr<Ring> take_ring_behind() noexcept override { return std::move(ring_); }
   bool supports(unsigned opcode) noexcept override { return ring_->supports(opcode); }
 
@@ -65,16 +54,21 @@ private:
   void tell(const Arrival& arrival) noexcept;
   void release(StandIn& operation) noexcept;
   void release_all() noexcept;
+  void cross(StandIn& operation) noexcept;
+  void travel(StandIn& operation) noexcept;
+  void arrive(StandIn& operation) noexcept;
   void shuffle(std::vector<Arrival>& batch) noexcept;
   void start_timer(StandIn& operation, std::chrono::nanoseconds time) noexcept;
   void let_clock_run(const StandIn& operation, bool runs) noexcept;
 
   std::unique_ptr<Ring> ring_;
-  testing::FaultPlan& plan_;
+  testing::FaultPlan* plan_;
+  NetworkModel* network_;
   LoopParts& parts_;
   std::uint64_t order_ = 0;                          // state of the random order
   std::vector<std::unique_ptr<StandIn>> stand_ins_;  // by the operations' tags
   std::vector<std::uint32_t> free_;
+  std::vector<StandIn*> stuck_;         // the network does not let them through
   std::vector<StandIn*> without_room_;  // as if the submission queue was full
   std::vector<Arrival> arrived_;        // to be told with the next poll
 };

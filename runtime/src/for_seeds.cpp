@@ -35,6 +35,7 @@ void SeededRuns::go(std::uint64_t first, std::uint64_t count, Body body, void* c
     count = number_from_environment("COIL_SEEDS").value_or(count);
   }
   const RingCache cache;
+  if (this_loop == nullptr) static_cast<void>(Runner().loop());  // leaves its ring, before anyone counts descriptors
   for (std::uint64_t seed = first; count != 0; --count, ++seed) {
     try {
       body(context, seed);

@@ -34,8 +34,8 @@ namespace {
 std::unique_ptr<Ring> make_ring(LoopParts& parts) {
   std::unique_ptr<Ring> ring = RingCache::take(parts.options.ring_entries);
   if (ring == nullptr) ring = std::make_unique<UringRing>(parts.options.ring_entries);
-  if (parts.options.faults != nullptr)
-    ring = std::make_unique<FaultyRing>(std::move(ring), *parts.options.faults, parts);
+  if (parts.options.faults != nullptr || parts.options.network != nullptr)
+    ring = std::make_unique<FaultyRing>(std::move(ring), parts.options.faults, parts.options.network, parts);
   return ring;
 }
 

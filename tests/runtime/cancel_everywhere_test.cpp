@@ -56,7 +56,6 @@ Coro<void> futures_and_tasks() {
   auto handle = coil::get_running_loop().call_later(2ms, [future]() mutable {
     if (!future.done()) future.set_result(1);
   });
-  const auto cancel_handle = coil::as_result(future);
   auto outcome = co_await coil::as_result(future);
   handle.cancel();
   outcome.value();
@@ -71,7 +70,7 @@ Coro<void> gathers() {
   co_await coil::gather(std::move(many));
   co_await coil::gather(coil::return_exceptions, fail(1ms), work(2ms), fail(3ms));
   auto failing = coil::as_result(coil::gather(work(5ms), fail(1ms), work(1ms)));
-  co_await std::move(failing);
+  [[maybe_unused]] const auto failed = co_await std::move(failing);
 }
 
 Coro<void> waits() {
@@ -93,13 +92,15 @@ Coro<void> waits() {
 
 Coro<void> timeouts() {
   co_await coil::wait_for(work(1ms), 5ms);
-  co_await coil::as_result(coil::wait_for(work(9ms), 2ms));
+  [[maybe_unused]] const auto late = co_await coil::as_result(coil::wait_for(work(9ms), 2ms));
   const auto inner = [](coil::Timeout& limit) -> Coro<void> {
     co_await coil::sleep(1ms);
     limit.reschedule(coil::get_running_loop().time() + 1ms);
     co_await coil::sleep(5ms);
   };
-  const auto outer = [&]() -> Coro<void> { co_await coil::as_result(coil::timeout(3ms, inner)); };
+  const auto outer = [&]() -> Coro<void> {
+    [[maybe_unused]] const auto outcome = co_await coil::as_result(coil::timeout(3ms, inner));
+  };
   co_await coil::timeout(20ms, outer);
 }
 
@@ -111,7 +112,7 @@ Coro<void> groups() {
   };
   const auto outer = [&](coil::TaskGroup& group) -> Coro<void> {
     group.create_task(work(2ms));
-    co_await coil::as_result(coil::task_group(inner));
+    [[maybe_unused]] const auto inner_outcome = co_await coil::as_result(coil::task_group(inner));
     group.create_task(work(2ms));
     co_await coil::sleep(1ms);
     group.cancel();
@@ -122,14 +123,14 @@ Coro<void> groups() {
 
 Coro<void> races() {
   co_await coil::race(work(3ms), work(1ms), work(2ms));
-  co_await coil::as_result(coil::race(work(3ms), fail(1ms)));
+  [[maybe_unused]] const auto lost = co_await coil::as_result(coil::race(work(3ms), fail(1ms)));
   co_await coil::race(coil::sleep(1ms), coil::yield());
 }
 
 Coro<void> shields() {
   auto task = coil::create_task(work(2ms));
-  co_await coil::as_result(coil::shield(task));
-  co_await coil::as_result(task);
+  [[maybe_unused]] const auto shielded = co_await coil::as_result(coil::shield(task));
+  [[maybe_unused]] const auto ended = co_await coil::as_result(task);
 }
 
 Coro<void> cleanups() {

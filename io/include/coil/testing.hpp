@@ -5,3 +5,4 @@
 #include <coil/fail_everywhere.hpp>
 #include <coil/fault_plan.hpp>
 #include <coil/for_seeds.hpp>
+#include <coil/simulated_network.hpp>

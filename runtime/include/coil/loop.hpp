@@ -20,6 +20,9 @@ class ThreadPool;
 namespace testing {
 class FaultPlan;
 }
+namespace detail {
+class NetworkModel;
+}
 
 /// What the exception handler is told.
 struct ErrorContext {
@@ -59,6 +62,8 @@ struct RunOptions {
   std::chrono::nanoseconds stuck_function_duration = std::chrono::seconds(5);
   /// For tests: what goes wrong between the loop and the kernel, see `<coil/testing.hpp>`. It outlives the loop.
   testing::FaultPlan* faults = nullptr;
+  /// For tests: the SimulatedNetwork that its sockets are in. It outlives the loop.
+  detail::NetworkModel* network = nullptr;
 };
 static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
 
