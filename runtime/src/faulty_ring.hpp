@@ -34,7 +34,7 @@ public:
   bool idle() const noexcept override { return Ring::idle() && ring_->idle(); }
   /// What is held up in the network is looked at again.
   void network_changed() noexcept;
-  std::unique_ptr<Ring> take_ring_behind() noexcept override { return std::move(ring_); }
+  Ring* release_ring_behind() noexcept override { return ring_.release(); }
   bool supports(unsigned opcode) noexcept override { return ring_->supports(opcode); }
 
 private:

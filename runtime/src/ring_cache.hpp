@@ -25,7 +25,7 @@ public:
   /// `ring` is idle.
   static void keep(std::unique_ptr<Ring> ring, unsigned entries) noexcept {
     if (current_ == nullptr) return;
-    while (std::unique_ptr<Ring> behind = ring->take_ring_behind()) ring = std::move(behind);
+    while (Ring* behind = ring->release_ring_behind()) ring.reset(behind);
     ring->restart_counters();
     current_->ring_ = std::move(ring);
     current_->entries_ = entries;

@@ -2,7 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <string_view>
 
 #include <coil/detail/suspension.hpp>
 
@@ -50,8 +50,8 @@ public:
   std::size_t may_wait() const noexcept { return may_wait_; }
   const Counters& counters() const noexcept { return counters_; }
 
-  /// The ring that this one passes its operations on to, which it then needs no more; null if there is none.
-  virtual std::unique_ptr<Ring> take_ring_behind() noexcept { return nullptr; }
+  /// The ring that this one passes its operations on to, and then has no more; null if there is none.
+  virtual Ring* release_ring_behind() noexcept { return nullptr; }
   void restart_counters() noexcept { counters_ = {}; }
 
   /// Whether the running kernel knows this IORING_OP_….
