@@ -62,6 +62,7 @@ Coro<void> CancelRun::drive(CancelRun& run) {
     run.main_ = current_task();
     run.subject_task_ = task;
     parts.observer = &run;
+    this_loop->notable.observed = true;
     run.outcome_.emplace(co_await as_result(task));
   }
   run.over_ = true;

@@ -94,6 +94,7 @@ FaultyRing::FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan* plan, Net
     order_ = plan_->order_seed_.value_or(0);
   }
   if (network_ != nullptr) network_->ring_ = this;
+  shared_ = shared_of(*ring_);
 }
 
 FaultyRing::~FaultyRing() {
@@ -118,6 +119,7 @@ FaultyRing::StandIn& FaultyRing::take(RingOperation& operation) {
 
 void FaultyRing::submit(RingOperation& operation) noexcept {
   count_in(operation);
+  has_queued_ = true;
   begin(take(operation));
 }
 
@@ -174,6 +176,7 @@ void FaultyRing::let_clock_run(const StandIn& operation, bool runs) noexcept {
 }
 
 void FaultyRing::end_delay(StandIn& operation) noexcept {
+  has_queued_ = true;
   let_clock_run(operation, false);
   if (operation.stage == Stage::delayed) return pass_delay(operation);
   if (operation.stage == Stage::travelling) return arrive(operation);
@@ -185,6 +188,7 @@ void FaultyRing::cancel(RingOperation& cancelled) noexcept {
   StandIn& operation = *stand_ins_[cancelled.tag_];
   check(operation.target == &cancelled && !operation.cancelled, "what is cancelled is under way, and cancelled once");
   operation.cancelled = true;
+  has_queued_ = true;
   switch (operation.stage) {
     case Stage::in_ring:
       if (!operation.cut_off) ring_->cancel(operation);
@@ -281,6 +285,7 @@ void FaultyRing::poll(nanoseconds timeout) noexcept {
   batch.erase(std::remove_if(batch.begin() + static_cast<std::ptrdiff_t>(old), batch.end(), overflows), batch.end());
   if (plan_ != nullptr && plan_->order_seed_) shuffle(batch);
   for (const Arrival& arrival : batch) tell(arrival);
+  has_queued_ = ring_->has_work() || !arrived_.empty() || !without_room_.empty();
 }
 
 // Those of one operation keep their order.
@@ -342,6 +347,7 @@ void FaultyRing::arrive(StandIn& operation) noexcept {
 }
 
 void FaultyRing::network_changed() noexcept {
+  has_queued_ = true;
   for (StandIn* operation : std::exchange(stuck_, {})) {
     const int error = network_->error_of(operation->crossing);
     if (error != 0)

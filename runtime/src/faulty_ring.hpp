@@ -30,7 +30,6 @@ public:
   void submit(RingOperation& operation) noexcept override;
   void cancel(RingOperation& operation) noexcept override;
   void poll(std::chrono::nanoseconds timeout) noexcept override;
-  bool has_work() const noexcept override { return ring_->has_work() || !arrived_.empty() || !without_room_.empty(); }
   bool idle() const noexcept override { return Ring::idle() && ring_->idle(); }
   /// What is held up in the network is looked at again.
   void network_changed() noexcept;

@@ -57,6 +57,7 @@ struct SignalHandler {
   int signal;
   Handle handle;
 };
+class StartedThreads;
 class Workers;
 
 /// What a loop has beside its core. Outlived by nothing.
@@ -79,11 +80,11 @@ struct LoopParts {
   WakeUp wake_up;
   const pthread_t thread = ::pthread_self();  // whose the ring is
   bool running = false;
-  bool stopping = false;
-  bool closing = false;        // no task runs any more
-  GeneratorLink generators;    // the ring's own place
-  Workers* workers = nullptr;  // of `to_thread`: made when first needed
-  std::size_t jobs = 0;        // functions in thread pools that tasks await: a virtual clock waits for them
+  bool closing = false;               // no task runs any more
+  GeneratorLink generators;           // the ring's own place
+  Workers* workers = nullptr;         // of `to_thread`: made when first needed
+  StartedThreads* started = nullptr;  // of `start_thread`: made when first needed
+  std::size_t jobs = 0;               // functions in other threads that tasks await: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};
@@ -97,25 +98,28 @@ struct LoopParts {
   StepObserver* observer = nullptr;  // of a test
 
   // At the end of `run`, functions that keep it waiting are named, in real time: first after this long, then rarer.
-  bool ending = false;
   time_point ending_since{};
   std::chrono::nanoseconds naming_after{0};
 
   Workers& default_workers();
+  StartedThreads& started_threads();
   void begin_ending() noexcept {
-    ending = true;
     ending_since = time_point::clock::now();
     naming_after = std::max<std::chrono::nanoseconds>(options.stuck_function_duration, std::chrono::milliseconds(1));
   }
-  /// The most that the loop may sleep, if it would sleep for `wait` (negative: without end).
+  /// The most that the loop may sleep at the end of `run`, or under a test's eyes, if it would sleep for `wait` (negative: without end).
   std::chrono::nanoseconds until_naming(std::chrono::nanoseconds wait) const noexcept {
     if (wait.count() == 0) return wait;
     if (observer != nullptr) wait = at_most_until(observer->deadline, wait);
-    return ending ? at_most_until(ending_since + naming_after, wait) : wait;
+    return naming_after.count() == 0 ? wait : at_most_until(ending_since + naming_after, wait);
   }
   static std::chrono::nanoseconds at_most_until(time_point end, std::chrono::nanoseconds wait) noexcept {
     const auto left = std::max<std::chrono::nanoseconds>(end - time_point::clock::now(), std::chrono::nanoseconds(1));
     return wait.count() < 0 ? left : std::min(wait, left);
+  }
+  /// Whether nothing comes from the kernel, of a timer or a signal, nor is to go to the kernel.
+  bool is_quiet() const noexcept {
+    return timers.empty() && !signalled.load(std::memory_order_relaxed) && !ring->has_work();
   }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;

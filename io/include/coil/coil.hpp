@@ -15,6 +15,7 @@
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>
+#include <coil/detail/threadsafe_call.hpp>
 #include <coil/endpoint.hpp>
 #include <coil/error.hpp>
 #include <coil/event.hpp>
@@ -32,7 +33,6 @@
 #include <coil/open_connection.hpp>
 #include <coil/outcome.hpp>
 #include <coil/pipe.hpp>
-#include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
 #include <coil/process.hpp>
 #include <coil/process_pool.hpp>
@@ -43,7 +43,9 @@
 #include <coil/scope.hpp>
 #include <coil/semaphore.hpp>
 #include <coil/server.hpp>
+#include <coil/shared_memory.hpp>
 #include <coil/shield.hpp>
+#include <coil/signal_set.hpp>
 #include <coil/sleep.hpp>
 #include <coil/socket_operations.hpp>
 #include <coil/stream.hpp>
@@ -51,7 +53,10 @@
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
 #include <coil/tcp.hpp>
+#include <coil/thread.hpp>
 #include <coil/thread_pool.hpp>
+#include <coil/threadsafe.hpp>
+#include <coil/threadsafe_queue.hpp>
 #include <coil/timeout.hpp>
 #include <coil/to_process.hpp>
 #include <coil/to_thread.hpp>
