@@ -211,3 +211,56 @@ TEST_CASE("for_seeds repeats a seed exactly, and a failure names it") {
   ::unsetenv("COIL_SEEDS");
   CHECK(seeds == std::vector<std::uint64_t>{17, 5, 6});
 }
+
+namespace {
+
+coil::Coro<void> talk_in_memory(coil::testing::MemoryStreamOptions options) {
+  auto ends = coil::testing::memory_streams(options);
+  const std::string large(3 * options.capacity, 'x');
+  const auto talk = [&]() -> coil::Coro<void> {
+    ends.first.write("one line\nand some more");
+    co_await ends.first.drain();
+    co_await ends.first.write_all(large);
+    ends.first.write_eof();
+    const std::string answer = co_await ends.first.read_all();
+    CHECK(answer == "answer");
+  };
+  const auto listen = [&]() -> coil::Coro<void> {
+    const std::string line = co_await ends.second.read_line();
+    CHECK(line == "one line\n");
+    const std::string rest = co_await ends.second.read_all();
+    CHECK(rest.size() == 13 + large.size());
+    co_await ends.second.write_all("answer");
+    co_await ends.second.aclose();
+  };
+  co_await coil::gather(talk(), listen());
+}
+
+}  // namespace
+
+LOOP_TEST("memory_streams: what is written arrives, in pieces of any size, and blocks a writer who is ahead") {
+  co_await talk_in_memory({.capacity = 64});
+  for (const std::size_t piece : {1U, 2U, 7U}) co_await talk_in_memory({.capacity = 64, .piece_max = piece});
+  for (std::uint64_t seed = 1; seed <= 20; ++seed)
+    co_await talk_in_memory({.capacity = 64, .piece_max = 9, .seed = seed});
+}
+
+LOOP_TEST("memory_streams: a reader that is cancelled loses nothing; abort is a reset for the other") {
+  auto ends = coil::testing::memory_streams();
+  auto reading = coil::create_task(ends.first.read());
+  co_await coil::yield();
+  reading.cancel();
+  const auto outcome = co_await coil::as_result(reading);
+  CHECK(outcome.cancelled());
+  co_await ends.second.write_all("kept");
+  const std::string text = co_await ends.first.read();
+  CHECK(text == "kept");
+  ends.second.abort();
+  CHECK_AWAIT_FAILS_WITH(ends.first.read(), "read: Connection reset by peer");
+}
+
+TEST_CASE("memory_streams are cancelled at each suspension, and leave nothing") {
+  const auto talk = []() -> coil::Coro<void> { co_await talk_in_memory({.capacity = 16, .piece_max = 8}); };
+  const CancelResult result = cancel_everywhere(talk, {.every_task = true});
+  CHECK(result.points >= 15);
+}

@@ -5,4 +5,5 @@
 #include <coil/fail_everywhere.hpp>
 #include <coil/fault_plan.hpp>
 #include <coil/for_seeds.hpp>
+#include <coil/memory_stream.hpp>
 #include <coil/simulated_network.hpp>
