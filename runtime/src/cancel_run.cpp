@@ -81,7 +81,8 @@ Coro<void> CancelRun::settle() const {
 // ---- Steps of tasks --------------------------------------------------------------------------------------
 
 bool CancelRun::is_watched(const TaskState& task) const noexcept {
-  return options_.every_task ? &task != HandleAccess::state(main_) : &task == HandleAccess::state(subject_task_);
+  if (options_.every_task || options_.at_others) return &task != HandleAccess::state(main_);
+  return &task == HandleAccess::state(subject_task_);
 }
 
 void CancelRun::before_step(TaskState& task) noexcept {
@@ -98,15 +99,15 @@ void CancelRun::after_step(TaskState& task) noexcept {
     return end_all_tasks();
   }
   if (suspensions_ == plan_.suspension) return arrive(task);
-  const bool is_victim = &task == HandleAccess::state(victim_);
-  if (is_victim) ++victims_steps_;
-  if (cancels_ != 1 || !(is_victim || options_.every_task) || ++since_cancel_ != plan_.again) return;
-  victim_ = HandleAccess::make<TaskRef>(&task);
+  if (&task == HandleAccess::state(victim_)) ++victims_steps_;
+  if (cancels_ != 1 || ++since_cancel_ != plan_.again) return;
+  if (options_.every_task) victim_ = HandleAccess::make<TaskRef>(&task);
   cancel();
 }
 
 void CancelRun::arrive(TaskState& task) noexcept {
-  victim_ = HandleAccess::make<TaskRef>(&task);
+  victim_ = options_.every_task ? HandleAccess::make<TaskRef>(&task) : subject_task_;
+  if (&task != HandleAccess::state(victim_) && plan_.moment != CancelPlan::Moment::at_once) return;
   for (const CallGraphFrame& frame : capture_call_graph(victim_).frames) where_.push_back(frame.where);
   switch (plan_.moment) {
     case CancelPlan::Moment::at_once:

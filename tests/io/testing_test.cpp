@@ -145,7 +145,7 @@ TEST_CASE("cancel_everywhere finds a run that does not end, that throws, and tha
   CHECK_THROWS_AS(cancel_everywhere(own_error), std::invalid_argument);
 }
 
-TEST_CASE("every_task cancels the children, too") {
+TEST_CASE("it is cancelled also while its children suspend; every_task cancels them, too") {
   const auto two = []() -> coil::Coro<void> {
     const auto child = []() -> coil::Coro<void> {
       co_await coil::sleep(1s);
@@ -153,9 +153,11 @@ TEST_CASE("every_task cancels the children, too") {
     };
     co_await coil::gather(child(), child());
   };
-  const CancelResult one = cancel_everywhere(two);
+  const CancelResult one = cancel_everywhere(two, {.at_others = false});
+  const CancelResult others = cancel_everywhere(two);
   const CancelResult all = cancel_everywhere(two, {.every_task = true});
   CHECK(one.points == 3);
+  CHECK(others.points == 3 + 4);
   CHECK(all.suspensions == 5);
   CHECK(all.points >= 13);
 }

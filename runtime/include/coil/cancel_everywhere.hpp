@@ -17,6 +17,8 @@ struct CancelOptions {
   RunOptions run = {.clock = Clock::virtual_};
   /// Also cancels a second time: at once, and at each suspension of the cleanup.
   bool pairs = false;
+  /// Also cancels at each suspension of the other tasks that `f` has made, while its own waits for them.
+  bool at_others = true;
   /// Cancels each task at each of its suspensions, not only the one that runs `f`; the second time any of them.
   bool every_task = false;
   /// Takes any exception from a run that was cancelled, and any report to the exception handler; else only
@@ -34,7 +36,7 @@ static_assert(std::is_aggregate_v<CancelOptions> && std::is_trivially_destructib
 
 /// What `cancel_everywhere` has done.
 struct CancelResult {
-  std::size_t suspensions = 0;  ///< Of a run that was not cancelled.
+  std::size_t suspensions = 0;  ///< Of a run that was not cancelled, of all tasks that it is cancelled at.
   std::size_t points = 0;       ///< Different places and moments at which it was cancelled once.
   std::size_t pairs = 0;        ///< And twice.
   std::size_t cancelled = 0;    ///< Runs that ended by CancelledError; the others took the cancellation, or came first.
