@@ -60,6 +60,21 @@ TEST_CASE("cancel_everywhere cancels at each suspension, at three moments, and c
   CHECK(runs == 1 + 6 + 3);  // the last three found no third suspension
 }
 
+namespace {
+
+coil::Coro<int> plain_function() {
+  co_await coil::yield();
+  co_return 1;
+}
+
+}  // namespace
+
+TEST_CASE("a plain function that gives something is taken as it is") {
+  CHECK(cancel_everywhere(plain_function).points == 2);
+  CHECK(coil::testing::fail_everywhere(plain_function, EIO).operations == 0);
+  coil::testing::for_seeds(0, 2, plain_function);
+}
+
 TEST_CASE("pairs cancel again at each suspension of the cleanup") {
   const CancelResult result = cancel_everywhere(
       []() -> coil::Coro<void> {

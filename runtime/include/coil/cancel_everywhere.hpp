@@ -58,6 +58,15 @@ Coro<void> without_result(Coro<T> coro) {
   static_cast<void>(co_await std::move(coro));
 }
 
+/// A function as the pointer to it, anything else as it is.
+template <class F>
+decltype(auto) as_object(F& f) noexcept {
+  if constexpr (std::is_function_v<F>)
+    return &f;
+  else
+    return (f);
+}
+
 template <class F>
 CancelSubject subject_of(F& f) {
   static_assert(is_coro<std::invoke_result_t<F&>>, "coil: cancel_everywhere() takes a function that gives a Coro");
@@ -90,7 +99,8 @@ namespace coil::testing {
 ///   at all is named on stderr, and the process aborted.
 template <class F>
 CancelResult cancel_everywhere(F&& f, const CancelOptions& options = {}) {
-  return detail::cancel_everywhere(detail::subject_of(f), options);
+  auto&& object = detail::as_object(f);
+  return detail::cancel_everywhere(detail::subject_of(object), options);
 }
 
 }  // namespace coil::testing

@@ -28,7 +28,8 @@ namespace coil::testing {
 /// Errors: as `cancel_everywhere`, and names the operation's number.
 template <class F>
 FailResult fail_everywhere(F&& f, int error, const CancelOptions& options = {}) {
-  return detail::fail_everywhere(detail::subject_of(f), error, options);
+  auto&& object = detail::as_object(f);
+  return detail::fail_everywhere(detail::subject_of(object), error, options);
 }
 
 }  // namespace coil::testing
