@@ -55,10 +55,18 @@ void FdTransport::Receive::begin(std::span<std::byte> room, Client& client) noex
 }
 
 void FdTransport::Receive::fill(io_uring_sqe& sqe) noexcept {
-  if (kind_ == Kind::socket)
-    io_uring_prep_recv(&sqe, fd_, room_.data(), room_.size(), 0);
-  else
+  if (kind_ == Kind::file) {
     io_uring_prep_read(&sqe, fd_, room_.data(), static_cast<unsigned>(room_.size()), file_position);
+    return;
+  }
+  io_uring_prep_recv(&sqe, fd_, room_.data(), room_.size(), 0);
+  // What was emptied is waited for without looking at it first.
+  if (!more_is_there_) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
+void FdTransport::Receive::complete(std::int32_t result, std::uint32_t flags, bool more) noexcept {
+  more_is_there_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+  FdOperation::complete(result, flags, more);
 }
 
 void FdTransport::Receive::wake(FutureState*) noexcept {

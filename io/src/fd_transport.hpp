@@ -31,11 +31,13 @@ private:
     Receive(Kind kind, FdRef fd) noexcept;
     void begin(std::span<std::byte> room, Client& client) noexcept;
     void end() noexcept { stop(); }
+    void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept override;
     void wake(FutureState* source) noexcept override;
 
   private:
     void fill(io_uring_sqe& sqe) noexcept override;
     Kind kind_;
+    bool more_is_there_ = true;  // the last receive left something
     std::span<std::byte> room_;
     Client* client_ = nullptr;
   };

@@ -33,7 +33,6 @@
 #include <coil/open_connection.hpp>
 #include <coil/outcome.hpp>
 #include <coil/pipe.hpp>
-#include <coil/pipe_ends.hpp>
 #include <coil/poll.hpp>
 #include <coil/process.hpp>
 #include <coil/process_pool.hpp>
