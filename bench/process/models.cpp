@@ -34,7 +34,7 @@ void wait_for_all(const std::vector<pid_t>& children) {
 }
 
 void hand_over(long units) {
-  const long count = models::hand_overs(units, 50'000);
+  const long count = models::hand_overs(units, 20'000);
   const auto number = static_cast<std::size_t>(units);
   void* memory = mmap(nullptr, (1 + number) * sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) std::exit(3);

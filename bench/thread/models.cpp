@@ -31,7 +31,7 @@ void start(std::vector<std::thread>& threads, Body body) {
 }
 
 void hand_over(long units) {
-  const long count = models::hand_overs(units, 50'000);
+  const long count = models::hand_overs(units, 20'000);
   long left = count;  // of whoever has the token
   std::deque<Turn> turns(static_cast<std::size_t>(units));
   std::vector<std::thread> threads;
