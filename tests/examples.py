@@ -16,8 +16,11 @@ import sys
 
 from example_check import Failed, expect, main, output_until, run, step
 
-COUNT_AS_ARGUMENT = {"gather_three_workers": 1, "copy_file": 2, "echo_server": 1, "echo_client": 1}
-WITH_PEERS = {"echo_server", "echo_client"}  # do not end by themselves, or not without a server
+COUNT_AS_ARGUMENT = {"gather_three_workers": 1, "copy_file": 2, "echo_server": 1, "echo_client": 1, "hash_files": 1,
+                     "pool_hash": 1, "chat": 1, "http_server": 2, "kv_server": 2}
+ANY_COUNT = {"supervisor"}
+# Do not end by themselves, or not without a server.
+WITH_PEERS = {"echo_server", "echo_client", "chat", "http_server", "kv_server", "supervisor"}
 BAD_NUMBERS = ["x", "1.5", "0x10", "1e3", " 5", "5 ", "+5", "-1", "1000000001", "99999999999999999999", "५"]
 
 
@@ -25,6 +28,12 @@ def good_arguments(name, folder):
     if name == "copy_file":
         (folder / "from").write_text("content")
         return [folder / "from", folder / "to"]
+    if name in ("hash_files", "pool_hash"):
+        (folder / "some").mkdir(exist_ok=True)
+        (folder / "some/file").write_text("content")
+        return [folder / "some"]
+    if name == "supervisor":
+        return ["true"]
     return ["1"] if name == "gather_three_workers" else []
 
 
@@ -38,9 +47,12 @@ def alone(programs):
 def bad_arguments(programs, folder):
     for name, program in programs.items():
         count = COUNT_AS_ARGUMENT.get(name, 0)
-        bad = [["x"] * (count + 1), ["x"] * 9, ["--no-such-option"], ["--help"], ["-x"], ["-"], [""], [""] * max(count, 1)]
+        bad = [["--no-such-option"], ["--help"], ["-x"], ["-"], [""], [""] * max(count, 1)]
+        bad += [[], ["x", ""]] if name in ANY_COUNT else [["x"] * (count + 1), ["x"] * 9]
         if name == "gather_three_workers":
             bad += [[number] for number in BAD_NUMBERS]
+        if name in ("hash_files", "pool_hash"):
+            bad += [[]]
         if name == "copy_file":
             bad += [[], ["x"], ["x", ""], ["", "x"], ["x", "-x"], ["--", "x"]]
         for arguments in bad:

@@ -25,10 +25,16 @@ FLOORS = {
        " threadsafe threadsafe_queue",
     4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
        " detail/owned_fd",
-    5: "detail/owner detail/transport fd_transport detail/stream_buffer detail/stream_core stream detail/acceptor"
-       " multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp process spawn"
+    5: "detail/owner detail/transport fd_transport receive_buffers detail/stream_buffer detail/stream_core stream"
+<<<<<<< HEAD
+       " detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp process spawn"
        " fork_child fork_process message_pipe message_socket record_operation turn file pipe signal_set udp pool_worker"
        " process_pool to_process detail/process_job shared_memory",
+=======
+       " detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
+       " process spawn fork_child fork_process message_pipe message_socket record_operation turn file pipe signal_set"
+       " udp pool_worker process_pool to_process detail/process_job shared_memory",
+>>>>>>> net
     6: "connect_attempts resolve open_connection server",
     9: "coil",
 }
