@@ -294,5 +294,24 @@ def rate_limit(programs, folder):
     expect("10 requests, at most 3 at a time" in printed, f"prints {printed}")
 
 
+@step("three_models: the same worker as threads, processes and tasks, then what each cost")
+def three_models(programs, folder):
+    printed = run(programs["three_models"]).stdout
+    workers, _, table = printed.partition("\n\n")
+    lines = workers.splitlines()
+    expect(len(lines) == 18, f"prints {len(lines)} lines of workers: {printed}")
+    for start in range(0, 18, 6):  # a model after the other
+        expected = [f"worker {number}: {what}" for what in ("started", "finished") for number in (1, 2, 3)]
+        model = lines[start:start + 6]
+        expect(sorted(model) == sorted(expected), f"a model prints {model}")
+        for number in (1, 2, 3):
+            expect(model.index(f"worker {number}: started") < model.index(f"worker {number}: finished"), f"{model}")
+    rows = [line.split() for line in table.splitlines()]
+    expect([row[0] for row in rows] == ["model", "threads", "processes", "tasks"], f"the table is {table}")
+    expect(rows[0][1:] == ["wall", "CPU", "memory"], f"the table is {table}")
+    for row in rows[1:]:
+        expect(row[2::2] == ["s", "ms", "KiB"] and float(row[1]) >= 0.2, f"a row is {row}")
+
+
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
