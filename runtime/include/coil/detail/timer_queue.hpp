@@ -66,7 +66,15 @@ public:
   /// The latest time among the first `count` timers, as far as they lie within `slack`; the queue is not empty.
   time_point next_batch(std::chrono::nanoseconds slack, std::size_t count);
   /// Takes out the next timer that is due at `now`, or gives null.
-  TimedSuspension* pop_due(time_point now);
+  TimedSuspension* pop_due(time_point now) {
+    if (run_next_ == run_.size() || !heap_.empty() || run_[run_next_].timer == nullptr) return pop_any_due(now);
+    const Entry& entry = run_[run_next_];
+    if (entry.when > nanoseconds_of(now)) return nullptr;
+    ++run_next_;
+    --size_;
+    entry.timer->take_out();
+    return entry.timer;
+  }
 
 private:
   static constexpr int tick_bits = 18;
@@ -117,6 +125,7 @@ private:
   void unmark(Slot slot) noexcept;
 
   // The run and the heap.
+  TimedSuspension* pop_any_due(time_point now);
   const Entry* first() noexcept;
   void heap_push(TimedSuspension& timer);
   void heap_remove(std::size_t index) noexcept;
