@@ -139,6 +139,7 @@ inline TimerQueue::Slot TimerQueue::slot_for(std::uint64_t tick) const noexcept 
 
 void TimerQueue::add(TimedSuspension& timer, time_point when) {
   timer.when_ = when;
+  soonest_ = std::min(soonest_, when);
   timer.arrive(next_order_++);
   place(timer);
   ++size_;
@@ -193,7 +194,14 @@ TimedSuspension* TimerQueue::pop_any_due(time_point now) {
     }
     if (entry == nullptr) advance(tick);
   }
-  if (entry == nullptr || entry->when > nanoseconds_of(now)) return nullptr;
+  if (entry == nullptr || entry->when > nanoseconds_of(now)) {
+    if (entry != nullptr) {
+      soonest_ = time_point(time_point::duration(entry->when));
+    } else if (Slot slot{}; next_slot(slot)) {
+      soonest_ = time_point(time_point::duration(static_cast<std::int64_t>(start_of(slot) << tick_bits)));
+    }
+    return nullptr;
+  }
   TimedSuspension* timer = entry->timer;
   --size_;
   if (timer->is_in(Place::heap)) {
