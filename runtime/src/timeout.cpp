@@ -10,10 +10,12 @@ Timeout::Timeout(const detail::Deadline& deadline) {
       return;
     case detail::Deadline::Kind::after:
       when_ = detail::saturating_add(get_running_loop().time(), deadline.delay);
-      return arm(deadline.delay.count() <= 0);
+      arm(deadline.delay.count() <= 0);
+      return;
     case detail::Deadline::Kind::at:
       when_ = deadline.when;
-      return arm(deadline.when <= get_running_loop().time());
+      arm(deadline.when <= get_running_loop().time());
+      return;
   }
 }
 
