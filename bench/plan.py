@@ -9,6 +9,8 @@ HERE = Path(__file__).resolve().parent
 # Every figure a case may print: its unit, and what it says.
 FIGURES = {
     "spawn": ("ns", "create a task and await it, in batches of 1000"),
+    "await_task": ("ns", "create a task and await it, one after the other"),
+    "wait_for": ("ns", "the same with a limit of 10 s, which none of them reaches"),
     "yield": ("ns", "let the others run once; 1000 tasks take turns"),
     "chain": ("ns", "await a coroutine that returns at once"),
     "timers": ("ns", "CPU time for a task that sleeps 0 to 999 ms; all of them at once"),
@@ -17,6 +19,7 @@ FIGURES = {
     "gather": ("ms", "wall time beyond 100 ms of {n} tasks that sleep 100 ms"),
     "gather_cpu": ("ms", "CPU time of {n} tasks that sleep 100 ms"),
     "gather_rss": ("MiB", "most memory in use with {n} tasks that sleep 100 ms"),
+    "cancel": ("ns", "cancel a task that sleeps, until it has ended; 100 000 of them"),
     "queue": ("ns", "an item to another task through a queue, and one back"),
     "lock": ("ns", "take a lock that is free, and release it"),
     "startup": ("ms", "start a program that prints a line from a task, until its end"),
@@ -48,6 +51,15 @@ COUNTS = {
         "process": (1_000, 3_000, 10_000),
         "asyncio": (20_000, 100_000, 200_000),
     },
+    "await_task": {
+        "coil": (300_000, 1_000_000, 3_000_000),
+        "limit": (300_000, 1_000_000, 3_000_000),
+        "asyncio": (20_000, 100_000, 200_000),
+    },
+    "wait_for": {
+        "coil": (200_000, 1_000_000, 3_000_000),
+        "asyncio": (20_000, 100_000, 200_000),
+    },
     "yield": {
         "coil": (300_000, 1_000_000, 3_000_000),
         "limit": (300_000, 1_000_000, 3_000_000),
@@ -69,6 +81,10 @@ COUNTS = {
         "thread": (500, 10_000, 10_000),
         "process": (100, 1_000, 10_000),
         "asyncio": (20_000, 100_000, 200_000),
+    },
+    "cancel": {
+        "coil": (20_000, 100_000, 100_000),
+        "asyncio": (20_000, 100_000, 100_000),
     },
     "queue": {
         "coil": (300_000, 1_000_000, 3_000_000),

@@ -152,7 +152,7 @@ void Loop::take_inbox() noexcept {
 }
 
 void Loop::fire_timers() noexcept {
-  if (parts->timers.empty()) return;
+  if (parts->timers.empty() || parts->timers_are_far()) return;
   const time_point now = parts->now();
   if (!parts->is_virtual) parts->note_time(now, debug);
   while (detail::TimedSuspension* timer = parts->timers.pop_due(now)) timer->wake(nullptr);
