@@ -1,5 +1,6 @@
-#include <algorithm>
 #include <cerrno>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 
 #include <coil/error.hpp>
@@ -9,19 +10,6 @@
 namespace coil {
 
 namespace {
-
-/// Adds to a count what was done, however the scope ends.
-class Counted {
-public:
-  explicit Counted(std::size_t& total) noexcept : total_(total) {}
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  ~Counted() { total_ += done; }
-  std::size_t done = 0;
-
-private:
-  std::size_t& total_;
-};
 
 /// Sets a flag meanwhile.
 class Flagged {
@@ -35,21 +23,36 @@ private:
   bool& flag_;
 };
 
-Coro<void> feed(PipeWriter& pipe, std::string_view input, std::size_t& sent) {
-  if (!pipe) co_return;
+constexpr std::size_t feed_size = std::size_t{64} << 10;  // that much is in the stream beside the input
+
+// What was written to the stream counts as sent: it goes out also if this is cancelled.
+Coro<void> feed(Stream* pipe, std::string_view input, std::size_t& sent) {
+  if (pipe == nullptr) co_return;
   try {
-    Counted count(sent);
-    co_await pipe.write_all(input.substr(std::min(sent, input.size())), &count.done);
+    while (sent < input.size()) {
+      const std::string_view part = input.substr(sent, feed_size);
+      pipe->write(part);
+      sent += part.size();
+      co_await pipe->drain();
+    }
+    co_await pipe->flush();
   } catch (const std::system_error& error) {
     if (error.code().value() != EPIPE) throw;
   }
-  pipe.close();
+  pipe->close();
 }
 
-Coro<void> take(PipeReader& pipe, std::string& output, std::size_t output_max) {
-  if (!pipe) co_return;
-  co_await detail::append_all(pipe.fd(), output, output_max);
-  pipe.close();
+Coro<void> take(Stream* pipe, std::string& output, std::size_t output_max) {
+  if (pipe == nullptr) co_return;
+  for (;;) {
+    const std::string_view text = co_await pipe->peek();
+    if (text.empty()) break;
+    if (text.size() > output_max || output.size() > output_max - text.size())
+      throw std::length_error("coil: more than " + std::to_string(output_max) + " bytes came from a pipe");
+    output.append(text);
+    pipe->consume(text.size());
+  }
+  pipe->close();
 }
 
 }  // namespace
@@ -57,12 +60,15 @@ Coro<void> take(PipeReader& pipe, std::string& output, std::size_t output_max) {
 Coro<Process::Output> Process::communicate(std::string_view input, std::size_t output_max) {
   Communication& state = communication_;
   if (state.running) detail::throw_logic_error("coil: Process::communicate() while another call is under way");
-  if (!input.empty() && !stdin_pipe_ && !state.begun)
+  if (!input.empty() && !pipes_[0].is_open() && !state.begun)
     detail::throw_logic_error("coil: Process::communicate() with an input, but stdin is not `piped`");
   state.begun = true;
   const Flagged running(state.running);
-  co_await gather(feed(stdin_pipe_, input, state.sent), take(stdout_pipe_, state.read.out, output_max),
-                  take(stderr_pipe_, state.read.err, output_max));
+  Stream* pipes[3];
+  for (int number = 0; number < 3; ++number)
+    pipes[number] = pipes_[number].is_open() ? &stream_of(number, "communicate") : nullptr;
+  co_await gather(feed(pipes[0], input, state.sent), take(pipes[1], state.read.out, output_max),
+                  take(pipes[2], state.read.err, output_max));
   co_await wait();
   co_return std::exchange(state.read, Output());
 }

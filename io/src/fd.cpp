@@ -12,6 +12,8 @@
 #include <coil/detail/loop_core.hpp>
 #include <coil/error.hpp>
 
+#include "fork.hpp"
+
 namespace coil {
 
 namespace detail {
@@ -100,6 +102,10 @@ void FdState::finish_if_free() noexcept {
   if (!closing || operations != nullptr || pins != 0 || number < 0) return;
   if (by_ring && this_loop != nullptr && CloseInBackground::begin(*this)) return;
   // Not tried again after EINTR: it is closed, and the number may be another's by then.
+  if (is_private) {
+    close_private(number);
+    return finish(0);
+  }
   finish(::close(number) == 0 ? 0 : errno);
 }
 

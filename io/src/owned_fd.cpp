@@ -22,4 +22,11 @@ void OwnedFd::close() noexcept {
     ::close(number);
 }
 
+Fd to_fd(OwnedFd& owned) {
+  const bool is_private = owned.is_private();
+  Fd fd(owned.release());
+  if (is_private) FdRef(fd).state()->is_private = true;
+  return fd;
+}
+
 }  // namespace coil::detail

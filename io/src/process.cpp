@@ -74,9 +74,7 @@ Process Process::start(const Command& command) {
   detail::Spawned spawned = detail::spawn(plan);
   child->begin(spawned.pid, std::move(spawned.pidfd));
   Process process(child);
-  process.stdin_pipe_ = PipeWriter(std::move(ours[0]));
-  process.stdout_pipe_ = PipeReader(std::move(ours[1]));
-  process.stderr_pipe_ = PipeReader(std::move(ours[2]));
+  for (int number = 0; number < 3; ++number) process.pipes_[number].fd = std::move(ours[number]);
   return process;
 }
 
@@ -92,9 +90,7 @@ Process& Process::operator=(Process&& other) noexcept {
   if (this == &other) return *this;
   drop();
   child_ = std::move(other.child_);
-  stdin_pipe_ = std::move(other.stdin_pipe_);
-  stdout_pipe_ = std::move(other.stdout_pipe_);
-  stderr_pipe_ = std::move(other.stderr_pipe_);
+  for (int number = 0; number < 3; ++number) pipes_[number] = std::move(other.pipes_[number]);
   communication_ = std::move(other.communication_);
   return *this;
 }
@@ -102,9 +98,10 @@ Process& Process::operator=(Process&& other) noexcept {
 Process::~Process() { drop(); }
 
 void Process::close_pipes() noexcept {
-  stdin_pipe_.close();
-  stdout_pipe_.close();
-  stderr_pipe_.close();
+  for (PipeEnd& end : pipes_) {
+    end.fd.close();
+    end.stream.close();
+  }
 }
 
 // The task runs eagerly up to its first wait: one that is cancelled before it begins, as all are at the end of `run`,
@@ -147,18 +144,19 @@ pid_t Process::pid() const { return checked()->pid(); }
 std::optional<int> Process::returncode() const { return checked()->returncode(); }
 Process::WaitOperation Process::wait() { return WaitOperation(checked()); }
 
-PipeWriter& Process::stdin_() {
-  if (!stdin_pipe_) detail::throw_logic_error("coil: Process::stdin_(): not `piped`, or closed");
-  return stdin_pipe_;
+Stream& Process::stream_of(int number, const char* call) {
+  PipeEnd& end = pipes_[number];
+  if (!end.is_open()) throw std::logic_error("coil: Process::" + std::string(call) + "(): not `piped`, or closed");
+  if (!end.fd) return end.stream;
+  detail::running_loop();
+  Fd fd = detail::to_fd(end.fd);
+  end.stream = number == 0 ? Stream(Fd(), std::move(fd)) : Stream(std::move(fd), Fd());
+  return end.stream;
 }
-PipeReader& Process::stdout_() {
-  if (!stdout_pipe_) detail::throw_logic_error("coil: Process::stdout_(): not `piped`, or closed");
-  return stdout_pipe_;
-}
-PipeReader& Process::stderr_() {
-  if (!stderr_pipe_) detail::throw_logic_error("coil: Process::stderr_(): not `piped`, or closed");
-  return stderr_pipe_;
-}
+
+Stream& Process::stdin_() { return stream_of(0, "stdin_"); }
+Stream& Process::stdout_() { return stream_of(1, "stdout_"); }
+Stream& Process::stderr_() { return stream_of(2, "stderr_"); }
 
 namespace {
 

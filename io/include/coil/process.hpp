@@ -10,7 +10,8 @@
 #include <coil/command.hpp>
 #include <coil/coro.hpp>
 #include <coil/detail/operation.hpp>
-#include <coil/pipe_ends.hpp>
+#include <coil/detail/owned_fd.hpp>
+#include <coil/stream.hpp>
 
 namespace coil {
 
@@ -75,10 +76,11 @@ public:
   ~Process();
 
   pid_t pid() const;
-  /// This process's ends of the pipes. Errors: `std::logic_error` for a stream that is not `piped`.
-  PipeWriter& stdin_();
-  PipeReader& stdout_();
-  PipeReader& stderr_();
+  /// This process's ends of the pipes: the first is only written to, the others are only read.
+  /// Errors: `std::logic_error` for a stream that is not `piped` or was closed, and outside a loop.
+  Stream& stdin_();
+  Stream& stdout_();
+  Stream& stderr_();
 
   /// Waits until the child has ended and gives its exit status, or -N if signal N killed it. Any number of tasks may
   /// wait. Others that hold its pipes, as its own children may, do not matter. A child that fills a pipe which nobody
@@ -120,13 +122,18 @@ private:
   };
   explicit Process(detail::ChildRef child) noexcept : child_(std::move(child)) {}
   const detail::ChildRef& checked() const;
+  /// An end of a pipe, and once it is used in a loop the stream over it.
+  struct PipeEnd {
+    detail::OwnedFd fd;
+    Stream stream;
+    bool is_open() const noexcept { return fd || stream; }
+  };
+  Stream& stream_of(int number, const char* call);
   void close_pipes() noexcept;
   void drop() noexcept;
 
   detail::ChildRef child_;  // null once moved from
-  PipeWriter stdin_pipe_;
-  PipeReader stdout_pipe_;
-  PipeReader stderr_pipe_;
+  PipeEnd pipes_[3];        // of stdin, stdout and stderr
   Communication communication_;
 };
 

@@ -179,6 +179,7 @@ private:
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
   void turn() noexcept;
+  void look_around() noexcept;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
   void take_inbox() noexcept;

@@ -41,6 +41,7 @@ struct FdState final : Pooled {
 
   int number;              // -1 once closed
   int error = 0;           // of closing
+  bool is_private = false;  // children that are forked off do not have it, see detail/owned_fd.hpp
   bool by_ring = false;    // is closed without the loop waiting for it, as files may take a while
   std::uint32_t refs = 0;  // of the owner, and of operations, awaited or not
   std::uint32_t pins = 0;

@@ -1,6 +1,8 @@
 #pragma once
 #include <utility>
 
+#include <coil/fd.hpp>
+
 namespace coil::detail {
 
 /// A descriptor that is closed by its destructor.
@@ -23,10 +25,19 @@ public:
   /// From now on children that are forked off do not have it.
   void keep_private() noexcept;
   void close() noexcept;
+  /// Gives the descriptor up without closing it; if it is private it stays so, and is closed by `close_private`.
+  int release() noexcept {
+    is_private_ = false;
+    return std::exchange(number_, -1);
+  }
+  bool is_private() const noexcept { return is_private_; }
 
 private:
   int number_ = -1;
   bool is_private_ = false;
 };
+
+/// The same for operations, which keep it open; as private as it was.
+Fd to_fd(OwnedFd& owned);
 
 }  // namespace coil::detail

@@ -84,7 +84,8 @@ void check_awaitable(const FutureState* state);
 template <class T>
 class FutureOperation final : public Operation<FutureOperation<T>> {
 public:
-  explicit FutureOperation(FutureState* state) : state_(state) {}
+  explicit FutureOperation(FutureState* state)
+      : Operation<FutureOperation<T>>(Suspension::NeverAsked()), state_(state) {}
 
   bool await_ready() const {
     if (state_ && state_->done()) [[likely]]

@@ -1,0 +1,67 @@
+#pragma once
+#include <coil/detail/fd_operation.hpp>
+#include <coil/detail/transport.hpp>
+
+namespace coil::detail {
+
+/// A socket, or what is read and written as a file: ends of pipes, terminals.
+class FdTransport final : public Transport, public Pooled {
+public:
+  enum class Kind : unsigned char { socket, file };
+
+  /// A file is read from `in` and written to `out`, of which one may be none. A socket is `in`.
+  FdTransport(Kind kind, Fd in, Fd out) noexcept;
+
+  bool can_receive() const noexcept override { return static_cast<bool>(in_); }
+  bool can_send() const noexcept override { return static_cast<bool>(out()); }
+  void receive(std::span<std::byte> room, Client& client) noexcept override { receive_.begin(room, client); }
+  void stop_receiving() noexcept override { receive_.end(); }
+  void send(std::span<const std::byte> data, Client& client) noexcept override { send_.begin(data, client); }
+  bool sends_by_itself() const noexcept override { return send_.needs_no_peer(); }
+  int end_sending() noexcept override;
+  void close(bool reset) noexcept override;
+
+  int fd() const noexcept override { return in_ ? in_.number() : out_.number(); }
+  Endpoint peer_name() const noexcept override;
+  Endpoint sock_name() const noexcept override;
+
+private:
+  class Receive final : public FdOperation {
+  public:
+    Receive(Kind kind, FdRef fd) noexcept;
+    void begin(std::span<std::byte> room, Client& client) noexcept;
+    void end() noexcept { stop(); }
+    void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept override;
+    void wake(FutureState* source) noexcept override;
+
+  private:
+    void fill(io_uring_sqe& sqe) noexcept override;
+    Kind kind_;
+    bool more_is_there_ = true;  // the last receive left something
+    std::span<std::byte> room_;
+    Client* client_ = nullptr;
+  };
+  class Send final : public FdOperation {
+  public:
+    Send(Kind kind, FdRef fd) noexcept;
+    void begin(std::span<const std::byte> data, Client& client) noexcept;
+    bool needs_no_peer() const noexcept { return self_finishing_ || in_background_; }
+    void wake(FutureState* source) noexcept override;
+
+  private:
+    void fill(io_uring_sqe& sqe) noexcept override;
+    bool progress(std::int32_t result) noexcept override;
+    Kind kind_;
+    std::span<const std::byte> data_;
+    Client* client_ = nullptr;
+  };
+  const Fd& out() const noexcept { return kind_ == Kind::socket ? in_ : out_; }
+
+  Kind kind_;
+  Fd in_;
+  Fd out_;
+  Receive receive_;
+  Send send_;
+};
+
+}  // namespace coil::detail

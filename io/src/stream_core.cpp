@@ -1,0 +1,342 @@
+#include <coil/detail/stream_core.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <coil/detail/check.hpp>
+#include <coil/sleep.hpp>
+
+#include "loop_parts.hpp"
+
+namespace coil::detail {
+
+namespace {
+
+constexpr std::uint32_t receive_size_min = 4096;
+constexpr std::uint32_t receive_size_max = 65536;
+
+// Of a closed stream whose peer takes nothing of what is still to be sent.
+constexpr auto linger_time = std::chrono::seconds(30);
+
+}  // namespace
+
+void StreamBuffer::make_room(std::size_t size) {
+  const std::size_t used = this->size();
+  if (capacity_ - used >= size && used <= capacity_ / 2) {
+    std::memmove(data_, data_ + begin_, used);
+  } else {
+    const std::size_t wanted = std::max({capacity_min, used + size, used + used / 2});
+    auto* data = static_cast<std::byte*>(frame_pool.allocate(wanted));
+    if (used != 0) std::memcpy(data, data_ + begin_, used);
+    release();
+    data_ = data;
+    capacity_ = wanted;
+  }
+  begin_ = 0;
+  end_ = used;
+}
+
+/// Ends what lasts too long after a stream was closed.
+class StreamLinger final : public TimedSuspension, public Pooled {
+public:
+  explicit StreamLinger(StreamCore& core) noexcept : core_(&core) {}
+  void wake(FutureState*) noexcept override { core_->linger_is_over(); }
+  std::size_t unsent = 0;
+
+private:
+  Abort abort() noexcept override { return Abort::gone; }
+  StreamCore* core_;
+};
+
+StreamCore::StreamCore(Owner<Transport> transport, const StreamOptions& options)
+    : receive_size_(receive_size_min), transport_(std::move(transport)), options_(options) {
+  running_loop();
+  if (options_.low_water > options_.high_water)
+    throw_invalid_argument("coil: StreamOptions: low_water is above high_water");
+  if (options_.low_water == 0) options_.low_water = options_.high_water / 4;
+  move_in();
+}
+
+StreamCore::~StreamCore() { check(linger_ == nullptr, "a stream that goes was closed before"); }
+
+void StreamCore::check_loop(const char* call) const {
+  if (lives_in_loop() && this_loop == &home()) [[likely]]
+    return;
+  throw std::logic_error("coil: Stream::" + std::string(call) + "() outside the loop in which the stream was made");
+}
+
+void StreamCore::throw_error(const char* call, int error) const {
+  const int fd = transport_->fd();
+  throw std::system_error(error, std::system_category(),
+                          call + (fd < 0 ? std::string() : "(fd " + std::to_string(fd) + ")"));
+}
+
+// ---- Reading ---------------------------------------------------------------------------------------------
+
+bool StreamCore::begin_read(StreamReader& reader) noexcept {
+  if (reader_ != nullptr) {
+    reader.other_call_ = reader_->call();
+    return true;
+  }
+  reader.other_call_ = nullptr;
+  reader_ = &reader;
+  return ended_ || read_error_ != 0 || !transport_->can_receive() || reader.is_enough();
+}
+
+void StreamCore::wait_for_input(StreamReader&) noexcept {
+  reader_waits_ = true;
+  if (!receiving_) begin_receive();
+}
+
+// What is received meanwhile stays here for the next one.
+void StreamCore::stop_waiting(StreamReader& reader) noexcept {
+  check(reader_ == &reader && reader_waits_, "only the reader that waits stops waiting");
+  reader_ = nullptr;
+  reader_waits_ = false;
+  if (receiving_) transport_->stop_receiving();
+}
+
+void StreamCore::end_read(StreamReader& reader) noexcept {
+  if (reader_ == &reader) reader_ = nullptr;
+}
+
+void StreamCore::begin_receive() noexcept {
+  std::span<std::byte> room;
+  try {
+    room = input_.room(receive_size_);
+  } catch (...) {
+    read_error_ = ENOMEM;
+    return wake_reader();
+  }
+  receiving_ = true;
+  ref();
+  transport_->receive(room.first(receive_size_), *this);
+}
+
+void StreamCore::received(std::int32_t result) noexcept {
+  const StreamRef self(this, adopted);
+  receiving_ = false;
+  if (result > 0 && !closing_) {
+    input_.commit(static_cast<std::size_t>(result));
+    adapt(static_cast<std::size_t>(result), receive_size_);
+  } else {
+    input_.release_if_empty();
+    if (result == 0) ended_ = true;
+    if (result < 0 && result != -ECANCELED) read_error_ = -result;
+  }
+  if (finishing_) return note_closed();
+  if (!reader_waits_) return;
+  if (ended_ || read_error_ != 0 || reader_->is_enough())
+    wake_reader();
+  else
+    begin_receive();
+}
+
+// What fills its buffer gets larger ones.
+void StreamCore::adapt(std::size_t received, std::size_t room) noexcept {
+  if (received == room)
+    receive_size_ = std::min(receive_size_ * 4, receive_size_max);
+  else if (received < room / 8)
+    receive_size_ = std::max(receive_size_ / 2, receive_size_min);
+}
+
+void StreamCore::wake_reader() noexcept {
+  if (std::exchange(reader_waits_, false)) reader_->wake(nullptr);
+}
+
+void StreamReader::end_wait() {
+  if (other_call_ != nullptr)
+    throw std::logic_error("coil: Stream::" + std::string(call_) + "() while another task is in " + other_call_ +
+                           "() of the same stream");
+  core_->end_read(*this);
+  throw_if_cancelled();
+  if (!core_->transport().can_receive() && !core_->at_end())
+    throw std::logic_error("coil: Stream::" + std::string(call_) + "() of a stream that can only be written to");
+}
+
+std::string StreamReader::take(std::size_t size) {
+  StreamBuffer& input = core_->input();
+  std::string taken(input.text().substr(0, size));
+  input.consume(taken.size());
+  return taken;
+}
+
+void StreamReader::throw_if_failed() const {
+  if (core_->read_error() != 0) core_->throw_error(call_, core_->read_error());
+}
+
+Abort StreamReader::abort() noexcept {
+  core_->stop_waiting(*this);
+  return Abort::gone;
+}
+
+// ---- Writing ---------------------------------------------------------------------------------------------
+
+void StreamCore::write(std::span<const std::byte> data) {
+  if (!transport_->can_send() && !closing_ && !eof_written_)
+    throw_logic_error("coil: Stream::write() to a stream that can only be read");
+  if (eof_written_) throw_logic_error("coil: Stream::write() after write_eof()");
+  if (closing_ || write_error_ != 0) {
+    write_dropped_ = true;
+    return;
+  }
+  if (data.empty()) return;
+  gathered_.append(data);
+  if (unsent() > options_.high_water) above_water_ = true;
+  if (!send_is_under_way_) flush_later();
+}
+
+void StreamCore::write_eof() {
+  if (!transport_->can_send() && !closing_ && !eof_written_)
+    throw_logic_error("coil: Stream::write_eof() of a stream that can only be read");
+  if (std::exchange(eof_written_, true) || closing_) return;
+  if (unsent() == 0) all_is_sent();
+}
+
+void StreamCore::flush() noexcept {
+  if (!send_is_under_way_ && unsent() != 0 && !finishing_) begin_send();
+}
+
+void StreamCore::begin_send() noexcept {
+  if (sending_.empty()) sending_.swap(gathered_);
+  send_is_under_way_ = true;
+  ref();
+  transport_->send(sending_.bytes(), *this);
+}
+
+void StreamCore::sent(std::int32_t result) noexcept {
+  const StreamRef self(this, adopted);
+  send_is_under_way_ = false;
+  if (result > 0) sending_.consume(static_cast<std::size_t>(result));
+  if (finishing_) {
+    sending_.clear();
+    return note_closed();
+  }
+  if (result < 0) fail_writing(-result);
+  if (unsent() == 0)
+    all_is_sent();
+  else if (!sending_.empty() || !lives_in_loop())
+    begin_send();
+  else
+    flush_later();
+  wake_writers();
+}
+
+void StreamCore::fail_writing(int error) noexcept {
+  if (write_error_ == 0) write_error_ = error;
+  gathered_.clear();
+  if (!send_is_under_way_) sending_.clear();
+}
+
+void StreamCore::all_is_sent() noexcept {
+  if (closing_) return finish(false);
+  if (!eof_written_ || write_error_ != 0) return;
+  if (const int error = transport_->end_sending()) fail_writing(error);
+}
+
+void StreamCore::add(StreamWriteWait& waiter) noexcept { writers_.push_back(waiter); }
+void StreamCore::remove(StreamWriteWait& waiter) noexcept { writers_.remove(waiter); }
+
+void StreamCore::wake_writers() noexcept {
+  if (unsent() <= options_.low_water) above_water_ = false;
+  for (Suspension *node = writers_.front(), *next = nullptr; node != nullptr; node = next) {
+    next = writers_.after(*node);
+    auto& waiter = static_cast<StreamWriteWait&>(*node);
+    if (!waiter.await_ready()) continue;
+    writers_.remove(waiter);
+    waiter.wake(nullptr);
+  }
+}
+
+bool StreamWriteWait::await_ready() const noexcept {
+  if (until_ == Until::closed) return core_->is_closed();
+  if (core_->write_error() != 0) return true;
+  return until_ == Until::below_water ? !core_->is_above_water() : core_->unsent() == 0;
+}
+
+Abort StreamWriteWait::abort() noexcept {
+  core_->remove(*this);
+  return Abort::gone;
+}
+
+void StreamWriteWait::await_resume() {
+  throw_if_cancelled();
+  const int error = core_->write_error();
+  if (error != 0 && (until_ != Until::closed || error != ECONNABORTED)) core_->throw_error(call_, error);
+  if (until_ != Until::closed && core_->is_write_dropped()) core_->throw_error(call_, EPIPE);
+}
+
+// ---- Closing ---------------------------------------------------------------------------------------------
+
+void StreamCore::close() noexcept {
+  if (closing_) return;
+  closing_ = ended_ = true;
+  wake_reader();
+  if (unsent() == 0) return finish(false);
+  const LoopScope scope(home());
+  if (receiving_) transport_->stop_receiving();
+  try {
+    linger_ = new StreamLinger(*this);
+  } catch (...) {
+    return abort();
+  }
+  ref();  // until it is closed
+  linger_->unsent = unsent();
+  start_timer(*linger_, linger_time);
+}
+
+void StreamCore::abort() noexcept {
+  if (finishing_) return;
+  closing_ = ended_ = true;
+  if (write_error_ == 0) write_error_ = ECONNABORTED;
+  fail_writing(ECONNABORTED);
+  finish(true);
+  wake_reader();
+  wake_writers();
+}
+
+void StreamCore::linger_is_over() noexcept {
+  if (linger_->unsent == unsent()) return abort();
+  linger_->unsent = unsent();
+  start_timer(*linger_, linger_time);
+}
+
+void StreamCore::finish(bool reset) noexcept {
+  if (finishing_) return;
+  const StreamRef self(this);
+  finishing_ = true;
+  stop_lingering();
+  transport_->close(reset);
+  note_closed();
+}
+
+void StreamCore::stop_lingering() noexcept {
+  if (linger_ == nullptr) return;
+  if (linger_->queued()) parts_of(lives_in_loop() ? home() : *this_loop).timers.remove(*linger_);
+  delete std::exchange(linger_, nullptr);
+  unref();
+}
+
+void StreamCore::note_closed() noexcept {
+  if (receiving_ || send_is_under_way_) return;
+  closed_ = true;
+  wake_writers();
+}
+
+// What ends without a peer is still written; the loop waits for it.
+void StreamCore::loop_closes() noexcept {
+  const StreamRef self(this);
+  stop_lingering();
+  closing_ = ended_ = true;
+  if (unsent() != 0 && transport_->sends_by_itself()) {
+    if (!send_is_under_way_) begin_send();
+  } else {
+    finish(false);
+  }
+}
+
+}  // namespace coil::detail
