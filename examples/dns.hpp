@@ -53,6 +53,7 @@ void visit_times(std::string_view message, F visit) {
     at = behind_name(message, at);
     visit(std::chrono::seconds(word_at(message, at + 4) << 16 | word_at(message, at + 6)), at + 4);
     at += 10 + word_at(message, at + 8);
+    if (at > message.size()) throw std::out_of_range("a record is cut short");
   }
 }
 

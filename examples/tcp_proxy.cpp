@@ -19,7 +19,7 @@ constexpr const char* usage_line = "tcp_proxy [PORT [HOST:PORT]]";
 constexpr std::uint16_t default_port = 7009;
 constexpr const char* default_target = "127.0.0.1:7007";
 constexpr auto connect_time = std::chrono::seconds(10);
-constexpr std::size_t own_descriptors = 16;  // that are not a connection's
+constexpr std::size_t other_descriptors = 80;  // the program's own, and up to 64 connections that were just accepted
 
 struct Target {
   std::string host;
@@ -76,7 +76,7 @@ coil::Coro<void> serve_client(const Target& target, coil::Stream client) {
 std::size_t connections_max() {
   struct ::rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  return (std::max<std::size_t>(limit.rlim_cur, own_descriptors + 2) - own_descriptors) / 2;
+  return (std::max<std::size_t>(limit.rlim_cur, other_descriptors + 2) - other_descriptors) / 2;
 }
 
 coil::Coro<int> tcp_proxy(std::uint16_t port, Target target) {

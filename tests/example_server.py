@@ -13,9 +13,10 @@ ARGUMENTS = {}  # beside the port, by name
 
 class Server:
     """A server that runs; as a context it is killed at the end, if it has not ended before."""
-    def __init__(self, program, port=0, descriptors=None):
+    def __init__(self, program, port=0, descriptors=None, arguments=None):
         limit = descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)))
-        self.process = subprocess.Popen([str(program), str(port), *ARGUMENTS.get(program.name, [])], preexec_fn=limit,
+        arguments = arguments or ARGUMENTS.get(program.name, [])
+        self.process = subprocess.Popen([str(program), str(port), *arguments], preexec_fn=limit,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)
