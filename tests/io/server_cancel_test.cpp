@@ -1,11 +1,14 @@
 // A conversation between a server and its client, cancelled at every one of its steps, once and twice: nothing is left.
+// And what many connections hold while nothing comes.
 #include <coil/server.hpp>
 
 #include "../support/net_test.hpp"
 
 #include <coil/open_connection.hpp>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using coil::Coro;
@@ -25,6 +28,11 @@ Coro<void> echo_lines(Stream stream) {
   } catch (const std::system_error&) {
     // The client was cut off with something unread.
   }
+}
+
+Coro<void> wait_for_input(Stream stream) {
+  const std::string_view text = co_await stream.peek();
+  stream.consume(text.size());
 }
 
 Coro<void> converse() {
@@ -91,6 +99,12 @@ Coro<void> cancel_everywhere(Coro<void> (*program)(), int steps_max) {
   }
 }
 
+/// Until `holds()`, for as long as the kernel takes to carry it over the loopback device.
+template <class F>
+Coro<void> until(F holds) {
+  while (!holds()) co_await coil::yield();
+}
+
 }  // namespace
 
 NET_TEST("server: a conversation that is cancelled at any step leaves nothing behind") {
@@ -101,4 +115,28 @@ NET_TEST("server: a stop that is cancelled at any step leaves nothing behind") {
 }
 NET_TEST("server: serve_forever that is cancelled at any step leaves nothing behind") {
   co_await cancel_everywhere(serve_until_cancelled, 40);
+}
+
+TEST_CASE("server: a connection that waits for input holds no more than 900 bytes" * doctest::skip(coil_test::sanitized)) {
+  constexpr std::size_t count = 1800;
+  rlimit files{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+  const rlimit enough{std::min<rlim_t>(files.rlim_max, 4096), files.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &enough) == 0);
+  auto body = [&]() -> Coro<std::size_t> {
+    Server server = co_await coil::start_server(wait_for_input, "127.0.0.1", 0);
+    const coil::Endpoint endpoint = server.sockets()[0].endpoint;
+    std::vector<coil_test::Fd> clients;
+    const std::size_t before = coil::detail::frame_pool.slab_bytes();
+    for (std::size_t i = 0; i < count; ++i) {
+      clients.push_back(coil_test::make_socket(endpoint));
+      REQUIRE(::connect(clients.back(), endpoint.address(), endpoint.size()) == 0);
+      if (clients.size() % 500 == 0) co_await until([&] { return server.connections() == clients.size(); });
+    }
+    co_await until([&] { return server.connections() == count; });
+    co_return coil::detail::frame_pool.slab_bytes() - before;
+  };
+  const std::size_t grown = coil::run(body());
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  CHECK(grown <= count * 900);
 }

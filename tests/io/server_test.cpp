@@ -6,7 +6,6 @@
 
 #include <coil/open_connection.hpp>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -80,29 +79,6 @@ NET_TEST("server: calls the handler with each connection") {
   server.close();
   co_await server.wait_closed();
   CHECK(server.connections() == 0);
-}
-
-TEST_CASE("server: a connection that waits for input holds no more than 1 KiB" * doctest::skip(coil_test::sanitized)) {
-  constexpr std::size_t count = 1800;
-  rlimit files{};
-  REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
-  const rlimit enough{std::min<rlim_t>(files.rlim_max, 4096), files.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &enough) == 0);
-  auto body = [&]() -> Coro<std::size_t> {
-    Server server = co_await coil::start_server(echo, "127.0.0.1", 0);
-    const Endpoint endpoint = server.sockets()[0].endpoint;
-    std::vector<coil_test::Fd> clients;
-    const std::size_t before = coil::detail::frame_pool.slab_bytes();
-    for (std::size_t i = 0; i < count; ++i) {
-      clients.push_back(coil_test::make_socket(endpoint));
-      REQUIRE(::connect(clients.back(), endpoint.address(), endpoint.size()) == 0);
-    }
-    co_await until([&] { return server.connections() == count; });
-    co_return coil::detail::frame_pool.slab_bytes() - before;
-  };
-  const std::size_t grown = coil::run(body());
-  ::setrlimit(RLIMIT_NOFILE, &files);
-  CHECK(grown <= count * 1024);
 }
 
 IO_TEST("server: a closure is kept until the last of its calls has ended") {
