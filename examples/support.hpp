@@ -47,6 +47,17 @@ struct Open {
   throw std::system_error(error, std::system_category(), path);
 }
 
+/// What went wrong; of a group of failures the first one.
+inline std::string text_of(const std::exception& error) {
+  const auto* group = dynamic_cast<const coil::ExceptionGroup*>(&error);
+  if (group == nullptr) return error.what();
+  try {
+    std::rethrow_exception(group->exceptions().front());
+  } catch (const std::exception& first) {
+    return text_of(first);
+  }
+}
+
 /// Runs `main_coroutine` and turns how it ends into an exit status: Ctrl-C gives 130, an error 1 and its text,
 /// after `prefix`.
 template <class F>
@@ -56,7 +67,7 @@ int run(F main_coroutine, std::string_view prefix = "", const coil::RunOptions& 
   } catch (const coil::KeyboardInterrupt&) {
     return 130;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%.*s%s\n", static_cast<int>(prefix.size()), prefix.data(), error.what());
+    std::fprintf(stderr, "%.*s%s\n", static_cast<int>(prefix.size()), prefix.data(), text_of(error).c_str());
   }
   return 1;
 }

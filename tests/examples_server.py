@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Checks what every server among the examples promises, and the echo: examples_server.py PROGRAM..."""
 import os
-import re
-import resource
 import shutil
 import signal
 import socket
@@ -10,63 +8,8 @@ import subprocess
 import sys
 import time
 
-from example_check import Failed, TIME_MAX, expect, main, run, step
-
-ARGUMENTS = {}  # beside the port, by name
-
-
-class Server:
-    """A server that runs; as a context it is killed at the end, if it has not ended before."""
-    def __init__(self, program, port=0, descriptors=None):
-        limit = descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)))
-        self.process = subprocess.Popen([str(program), str(port), *ARGUMENTS.get(program.name, [])], preexec_fn=limit,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        line = self.process.stdout.readline().decode()
-        found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)
-        if not found:
-            self.process.kill()
-            raise Failed(f"begins with {line!r}, says {self.process.stderr.read().decode()}")
-        self.port = int(found[1])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), TIME_MAX)
-
-    def is_refused(self):
-        try:
-            self.connect().close()
-        except ConnectionRefusedError:
-            return True
-        return False
-
-    def cpu(self):
-        with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[0]) / 1e9
-
-    def memory(self):
-        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def wait(self):
-        """Its exit status, and what it says on stderr."""
-        output, errors = self.process.communicate(timeout=TIME_MAX)
-        expect(output == b"", f"prints {output}")
-        return self.process.returncode, errors.decode()
-
-
-def wait_until(holds, what):
-    end = time.monotonic() + TIME_MAX
-    while not holds():
-        if time.monotonic() > end:
-            raise Failed(what)
-        time.sleep(0.01)
-
+from example_check import TIME_MAX, expect, main, run, step
+from example_server import ARGUMENTS, Server, wait_until
 
 def echo(connection, data):
     connection.sendall(data)

@@ -152,7 +152,7 @@ void Loop::take_inbox() noexcept {
 }
 
 void Loop::fire_timers() noexcept {
-  if (parts->timers.empty()) return;
+  if (parts->timers.empty() || parts->timers_are_far()) return;
   const time_point now = parts->now();
   if (!parts->is_virtual) parts->note_time(now, debug);
   while (detail::TimedSuspension* timer = parts->timers.pop_due(now)) timer->wake(nullptr);
@@ -297,19 +297,32 @@ void Loop::close() noexcept {
   parts->close_residents();
   parts->wake_up.disarm(*parts->ring);
   while (!parts->ring->idle()) parts->ring->poll(nanoseconds(-1));
-  drop_ready();
-  constexpr time_point end_of_time = time_point::max();
-  while (detail::TimedSuspension* timer = parts->timers.pop_due(end_of_time)) timer->wake(nullptr);
-  drop_ready();
+  drop_callbacks();
+  detail::check(tasks_alive == 0, "no task is left when a loop closes");
   delete std::exchange(parts, nullptr);
   states->orphan();
   if (!detail::RingCache::is_active()) detail::frame_pool.trim();
 }
 
-void Loop::drop_ready() noexcept {
-  for (Ready* node = take_ready(); node != nullptr;) {
-    detail::check(!node->has(Ready::is_task), "no task is left when a loop closes");
-    static_cast<Callback*>(std::exchange(node, node->next))->unref();
+// What is queued is destroyed, and what is queued by that. A task that begins there stays, and so do timers, one of
+// which may be the task's.
+void Loop::drop_callbacks() noexcept {
+  constexpr time_point end_of_time = time_point::max();
+  bool any = true;
+  while (std::exchange(any, false)) {
+    for (Ready* node = take_ready(); node != nullptr;) {
+      Ready& dropped = *std::exchange(node, node->next);
+      if (dropped.has(Ready::is_task)) {
+        push_ready(dropped);
+      } else {
+        static_cast<Callback&>(dropped).unref();
+        any = true;
+      }
+    }
+    while (tasks_alive == 0 && !parts->timers.empty()) {
+      parts->timers.pop_due(end_of_time)->wake(nullptr);
+      any = true;
+    }
   }
 }
 

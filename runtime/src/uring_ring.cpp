@@ -288,6 +288,16 @@ RingOperation& UringRing::operation_of(std::uint64_t tag, bool last) noexcept {
   return operation;
 }
 
+bool UringRing::register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept {
+  io_uring_buf_reg shared{};
+  shared.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+  shared.ring_entries = entries;
+  shared.bgid = group;
+  return io_uring_register_buf_ring(&ring_, &shared, 0) == 0;
+}
+
+void UringRing::unregister_buffers(std::uint16_t group) noexcept { io_uring_unregister_buf_ring(&ring_, group); }
+
 bool UringRing::supports(unsigned opcode) noexcept {
   if (opcodes_ == 0) {
     opcodes_ = 1;  // IORING_OP_NOP is in every kernel

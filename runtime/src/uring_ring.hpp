@@ -22,6 +22,8 @@ public:
   void cancel(RingOperation& operation) noexcept override;
   void poll(std::chrono::nanoseconds timeout) noexcept override;
   bool idle() const noexcept override { return Ring::idle() && cancels_in_kernel_ == 0; }
+  bool register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept override;
+  void unregister_buffers(std::uint16_t group) noexcept override;
   bool supports(unsigned opcode) noexcept override;
 
 private:

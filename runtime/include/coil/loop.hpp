@@ -203,7 +203,7 @@ private:
   bool run_until_done(const detail::FutureState& main) noexcept;
   void end_default_threads() noexcept;
   void close() noexcept;
-  void drop_ready() noexcept;
+  void drop_callbacks() noexcept;
 };
 
 /// The loop that runs in this thread. Errors: `std::logic_error` ("no running event loop") outside of `run`.

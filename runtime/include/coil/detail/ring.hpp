@@ -54,6 +54,10 @@ public:
   std::size_t may_wait() const noexcept { return may_wait_; }
   const Counters& counters() const noexcept { return counters_; }
 
+  /// Shares a ring of `entries` buffers with the kernel, see io_uring_register_buf_ring(3). False if it will not.
+  virtual bool register_buffers(void*, unsigned, std::uint16_t) noexcept { return false; }
+  virtual void unregister_buffers(std::uint16_t) noexcept {}
+
   /// The ring that this one passes its operations on to, and then has no more; null if there is none.
   virtual Ring* release_ring_behind() noexcept { return nullptr; }
   void restart_counters() noexcept { counters_ = {}; }

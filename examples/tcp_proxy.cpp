@@ -1,0 +1,95 @@
+// Passes TCP connections on to another server, in both directions at once, and says at the end of each how much went
+// through it.
+//
+//   sh examples/run echo_server
+//   sh examples/run tcp_proxy [PORT [HOST:PORT]]     7009 and 127.0.0.1:7007 by default; 0 for any free port
+//   sh examples/run echo_client 7009, or with another target: curl http://127.0.0.1:7009/
+//
+// When one side says that it has sent everything, the other one is told, and may go on; when one side breaks off, so does
+// the other. Each side is read from only as fast as the other one takes it. Log: stderr.
+#include <sys/resource.h>
+
+#include <cstdio>
+
+#include "server.hpp"
+
+namespace {
+
+constexpr const char* usage_line = "tcp_proxy [PORT [HOST:PORT]]";
+constexpr std::uint16_t default_port = 7009;
+constexpr const char* default_target = "127.0.0.1:7007";
+constexpr auto connect_time = std::chrono::seconds(10);
+constexpr std::size_t other_descriptors = 80;  // the program's own, and up to 64 connections that were just accepted
+
+struct Target {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+/// HOST is a name, an IPv4 address, or an IPv6 address in brackets.
+Target parse_target(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) example::usage(usage_line);
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const long port = example::parse_number(text.substr(colon + 1), 65535, usage_line);
+  if (host.empty() || port == 0) example::usage(usage_line);
+  return {std::string(host), static_cast<std::uint16_t>(port)};
+}
+
+/// Passes on what comes from `from` to its end, and then the end. Counts the bytes that `to` was given.
+coil::Coro<void> pass_on(coil::Stream& from, coil::Stream& to, std::uint64_t& bytes) {
+  for (;;) {
+    const std::string_view data = co_await from.peek();
+    if (data.empty()) break;
+    to.write(data);
+    bytes += data.size();
+    from.consume(data.size());
+    co_await to.drain();
+  }
+  to.write_eof();
+  co_await to.flush();
+}
+
+coil::Coro<void> serve_client(const Target& target, coil::Stream client) {
+  const coil::time_point start = coil::get_running_loop().time();
+  const std::string name = client.peer_name().to_string();
+  std::uint64_t there = 0;
+  std::uint64_t back = 0;
+  std::string end = "closed";
+  coil::Stream server;
+  try {
+    server = co_await coil::wait_for(coil::open_connection(target.host, target.port), connect_time);
+    co_await coil::gather(pass_on(client, server, there), pass_on(server, client, back));
+  } catch (const std::exception& error) {
+    end = error.what();
+    client.abort();  // or they would take this for the end of all data
+    server.abort();
+  }
+  const std::chrono::duration<double> took = coil::get_running_loop().time() - start;
+  std::fprintf(stderr, "%s: %llu bytes there, %llu bytes back, %.2f s, %s\n", name.c_str(),
+               static_cast<unsigned long long>(there), static_cast<unsigned long long>(back), took.count(),
+               end.c_str());
+}
+
+/// As many as there are descriptors for, two for each; more clients wait until one of these has gone.
+std::size_t connections_max() {
+  struct ::rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return (std::max<std::size_t>(limit.rlim_cur, other_descriptors + 2) - other_descriptors) / 2;
+}
+
+coil::Coro<int> tcp_proxy(std::uint16_t port, Target target) {
+  const auto serve = [&](coil::Stream client) { return serve_client(target, std::move(client)); };
+  const coil::ServerOptions options{.max_connections = connections_max()};
+  co_return co_await example::serve(serve, port, options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  example::check_arguments(argc, argv, 0, 2, usage_line);
+  const std::uint16_t port = example::parse_port(argc, argv, default_port, usage_line);
+  const Target target = parse_target(argc > 2 ? argv[2] : default_target);
+  return example::run([port, target] { return tcp_proxy(port, target); }, "tcp_proxy: ");
+}
