@@ -21,8 +21,7 @@ coil::Coro<int> talk(std::uint16_t port) {
     for (;;) {
       const std::string_view text = co_await from.peek();
       if (text.empty()) break;
-      to.write(text);
-      from.consume(text.size());
+      from.move_to(to);
       co_await to.drain();
     }
     to.write_eof();

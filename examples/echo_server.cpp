@@ -11,15 +11,14 @@ namespace {
 constexpr const char* usage_line = "echo_server [PORT]";
 constexpr std::uint16_t default_port = 7007;
 
-// `peek` shows what has come, without a copy. A client that does not read its answers holds `drain` up, and so is not
-// read from: it costs no more than one buffer in each direction.
+// `peek` waits until something has come, and `move_to` makes it what is sent, without a copy. A client that does not
+// read its answers holds `drain` up, and so is not read from: it costs no more than one buffer in each direction.
 coil::Coro<void> echo(coil::Stream stream) {
   try {
     for (;;) {
       const std::string_view text = co_await stream.peek();
       if (text.empty()) break;
-      stream.write(text);
-      stream.consume(text.size());
+      stream.move_to(stream);
       co_await stream.drain();
     }
   } catch (const std::system_error&) {

@@ -24,6 +24,12 @@ inline std::uint16_t parse_port(int argc, char** argv, std::uint16_t otherwise, 
 /// SIGTERM and SIGINT, of which the first ends a server in order and the second at once.
 class EndSignals {
 public:
+  EndSignals() = default;
+  EndSignals(const EndSignals&) = delete;
+  ~EndSignals() {
+    if (second_ != coil::Task<void>()) second_.cancel();
+  }
+
   coil::Coro<void> first() {
     co_await signals_.wait();
     second_ = coil::create_task(end_at_next());

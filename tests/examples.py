@@ -17,9 +17,10 @@ import sys
 from example_check import Failed, expect, main, output_until, run, step
 
 COUNT_AS_ARGUMENT = {"gather_three_workers": 1, "copy_file": 2, "echo_server": 1, "echo_client": 1, "hash_files": 1,
-                     "pool_hash": 1, "chat": 1, "tcp_proxy": 2, "port_scan": 2, "udp_dns": 2}
+                     "pool_hash": 1, "chat": 1, "tcp_proxy": 2, "port_scan": 2, "udp_dns": 2,
+                     "kv_server": 2}
 ANY_COUNT = {"supervisor"}
-WITH_PEERS = {"echo_server", "echo_client", "chat", "tcp_proxy", "udp_dns", "supervisor",
+WITH_PEERS = {"echo_server", "echo_client", "chat", "tcp_proxy", "udp_dns", "kv_server", "supervisor",
               "pg_query"}  # do not end by themselves, or not without a server
 BAD_NUMBERS = ["x", "1.5", "0x10", "1e3", " 5", "5 ", "+5", "-1", "1000000001", "99999999999999999999", "५"]
 

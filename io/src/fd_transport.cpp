@@ -9,6 +9,9 @@
 
 #include <coil/stream_socket.hpp>
 
+#include "multishot.hpp"
+#include "receive_buffers.hpp"
+
 namespace coil::detail {
 
 namespace {
@@ -49,9 +52,21 @@ FdTransport::Receive::Receive(Kind kind, FdRef fd) noexcept
 
 void FdTransport::Receive::begin(std::span<std::byte> room, Client& client) noexcept {
   room_ = room;
+  buffers_ = nullptr;
   client_ = &client;
-  if (kind_ == Kind::file) plan_transfer(room.size(), Transfer::read);
+  if (kind_ == Kind::file)
+    plan_transfer(room.size(), Transfer::read);
+  else
+    polls_first_ = !more_is_there_ && can_poll_first();
   submit();
+}
+
+bool FdTransport::Receive::begin_many(Client& client) noexcept {
+  if (kind_ == Kind::file || (buffers_ = ReceiveBuffers::of_loop()) == nullptr) return false;
+  client_ = &client;
+  polls_first_ = !more_is_there_;
+  submit();
+  return true;
 }
 
 void FdTransport::Receive::fill(io_uring_sqe& sqe) noexcept {
@@ -59,18 +74,31 @@ void FdTransport::Receive::fill(io_uring_sqe& sqe) noexcept {
     io_uring_prep_read(&sqe, fd_, room_.data(), static_cast<unsigned>(room_.size()), file_position);
     return;
   }
-  io_uring_prep_recv(&sqe, fd_, room_.data(), room_.size(), 0);
+  if (buffers_ != nullptr) {
+    io_uring_prep_recv_multishot(&sqe, fd_, nullptr, 0, 0);
+    sqe.flags |= IOSQE_BUFFER_SELECT;
+    sqe.buf_group = ReceiveBuffers::group;
+  } else {
+    io_uring_prep_recv(&sqe, fd_, room_.data(), room_.size(), 0);
+  }
   // What was emptied is waited for without looking at it first.
-  if (!more_is_there_) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
+  if (polls_first_) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 void FdTransport::Receive::complete(std::int32_t result, std::uint32_t flags, bool more) noexcept {
   more_is_there_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
-  FdOperation::complete(result, flags, more);
+  if ((flags & IORING_CQE_F_BUFFER) != 0) {
+    const auto number = static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
+    if (result > 0) client_->arrived(buffers_->buffer(number).first(static_cast<std::size_t>(result)));
+    buffers_->give_back(number);
+  }
+  if (!more) FdOperation::complete(result, flags, false);
 }
 
 void FdTransport::Receive::wake(FutureState*) noexcept {
-  const std::int32_t result = cancelled_ ? -ECANCELED : result_;
+  // What came last of a receive that went on was told of already.
+  const std::int32_t result = cancelled_ || (buffers_ != nullptr && result_ > 0) ? -ECANCELED : result_;
+  if (buffers_ != nullptr && result == -ENOBUFS) buffers_->grow();
   leave();
   client_->received(result);  // may be the end of this
 }

@@ -4,6 +4,8 @@
 
 namespace coil::detail {
 
+class ReceiveBuffers;
+
 /// A socket, or what is read and written as a file: ends of pipes, terminals.
 class FdTransport final : public Transport, public Pooled {
 public:
@@ -15,6 +17,7 @@ public:
   bool can_receive() const noexcept override { return static_cast<bool>(in_); }
   bool can_send() const noexcept override { return static_cast<bool>(out()); }
   void receive(std::span<std::byte> room, Client& client) noexcept override { receive_.begin(room, client); }
+  bool receive_on(Client& client) noexcept override { return receive_.begin_many(client); }
   void stop_receiving() noexcept override { receive_.end(); }
   void send(std::span<const std::byte> data, Client& client) noexcept override { send_.begin(data, client); }
   bool sends_by_itself() const noexcept override { return send_.needs_no_peer(); }
@@ -30,6 +33,7 @@ private:
   public:
     Receive(Kind kind, FdRef fd) noexcept;
     void begin(std::span<std::byte> room, Client& client) noexcept;
+    bool begin_many(Client& client) noexcept;
     void end() noexcept { stop(); }
     void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept override;
     void wake(FutureState* source) noexcept override;
@@ -37,7 +41,9 @@ private:
   private:
     void fill(io_uring_sqe& sqe) noexcept override;
     Kind kind_;
-    bool more_is_there_ = true;  // the last receive left something
+    bool more_is_there_ = true;          // the last receive left something
+    bool polls_first_ = false;           // if the kernel can
+    ReceiveBuffers* buffers_ = nullptr;  // of a receive that goes on
     std::span<std::byte> room_;
     Client* client_ = nullptr;
   };

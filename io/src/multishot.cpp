@@ -34,6 +34,7 @@ bool accept_is_broken() noexcept {
 }  // namespace
 
 bool can_accept_multishot() noexcept { return supports(IORING_OP_SOCKET) && !accept_is_broken(); }  // 5.19
+bool can_poll_first() noexcept { return supports(IORING_OP_SOCKET); }                               // 5.19
 bool can_receive_multishot() noexcept { return supports(IORING_OP_SEND_ZC); }                       // 6.0
 
 }  // namespace coil::detail

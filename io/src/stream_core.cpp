@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint32_t receive_size_min = 4096;
 constexpr std::uint32_t receive_size_max = 65536;
+constexpr std::size_t unread_max = 16384;  // of a receive that goes on although nobody reads
 
 // Of a closed stream whose peer takes nothing of what is still to be sent.
 constexpr auto linger_time = std::chrono::seconds(30);
@@ -97,14 +98,19 @@ void StreamCore::stop_waiting(StreamReader& reader) noexcept {
   check(reader_ == &reader && reader_waits_, "only the reader that waits stops waiting");
   reader_ = nullptr;
   reader_waits_ = false;
-  if (receiving_) transport_->stop_receiving();
+  if (receiving_ && !receives_on_) transport_->stop_receiving();
 }
 
 void StreamCore::end_read(StreamReader& reader) noexcept {
   if (reader_ == &reader) reader_ = nullptr;
 }
 
+// Who gets little waits without memory of its own; for who gets much it is cheaper to receive into its own.
 void StreamCore::begin_receive() noexcept {
+  if (receive_size_ == receive_size_min && !std::exchange(keeps_room_, false) && transport_->receive_on(*this)) {
+    receiving_ = receives_on_ = true;
+    return ref();
+  }
   std::span<std::byte> room;
   try {
     room = input_.room(receive_size_);
@@ -113,21 +119,38 @@ void StreamCore::begin_receive() noexcept {
     return wake_reader();
   }
   receiving_ = true;
+  input_.pin();
   ref();
   transport_->receive(room.first(receive_size_), *this);
+}
+
+void StreamCore::arrived(std::span<const std::byte> data) noexcept {
+  if (closing_) return;
+  try {
+    input_.append(data);
+  } catch (...) {
+    read_error_ = ENOMEM;
+  }
+  adapt(data.size(), receive_size_min);
+  if (reader_waits_ && (read_error_ != 0 || reader_->is_enough())) wake_reader();
+  if (receive_size_ != receive_size_min || (!reader_waits_ && input_.size() > unread_max)) transport_->stop_receiving();
 }
 
 void StreamCore::received(std::int32_t result) noexcept {
   const StreamRef self(this, adopted);
   receiving_ = false;
+  if (std::exchange(receives_on_, false) && result == -ENOBUFS) {
+    keeps_room_ = true;
+    result = -ECANCELED;
+  }
   if (result > 0 && !closing_) {
     input_.commit(static_cast<std::size_t>(result));
     adapt(static_cast<std::size_t>(result), receive_size_);
   } else {
-    input_.release_if_empty();
     if (result == 0) ended_ = true;
     if (result < 0 && result != -ECANCELED) read_error_ = -result;
   }
+  input_.unpin();
   if (finishing_) return note_closed();
   if (!reader_waits_) return;
   if (ended_ || read_error_ != 0 || reader_->is_enough())
@@ -177,15 +200,40 @@ Abort StreamReader::abort() noexcept {
 // ---- Writing ---------------------------------------------------------------------------------------------
 
 void StreamCore::write(std::span<const std::byte> data) {
+  if (!begin_write() || data.empty()) return;
+  gathered_.append(data);
+  end_write();
+}
+
+std::size_t StreamCore::write_from(StreamBuffer& data) {
+  const std::size_t size = data.size();
+  if (begin_write() && size != 0) {
+    if (gathered_.empty() && !data.is_pinned()) {
+      gathered_.swap(data);
+    } else {
+      gathered_.append(data.bytes());
+      data.consume(size);
+    }
+    end_write();
+  } else if (size != 0) {
+    data.consume(size);
+  }
+  return size;
+}
+
+// False if nothing can be sent any more, which is told by `drain`.
+bool StreamCore::begin_write() {
   if (!transport_->can_send() && !closing_ && !eof_written_)
     throw_logic_error("coil: Stream::write() to a stream that can only be read");
   if (eof_written_) throw_logic_error("coil: Stream::write() after write_eof()");
   if (closing_ || write_error_ != 0) {
     write_dropped_ = true;
-    return;
+    return false;
   }
-  if (data.empty()) return;
-  gathered_.append(data);
+  return true;
+}
+
+void StreamCore::end_write() noexcept {
   if (unsent() > options_.high_water) above_water_ = true;
   if (!send_is_under_way_) flush_later();
 }

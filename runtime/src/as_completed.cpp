@@ -69,7 +69,7 @@ void CompletionQueue::Entry::wake(FutureState* source) noexcept {
   queued_ = StatePool::core_of(*source)->loop().call_soon([this] { queue_.entry_ended(*this); });
 }
 
-CompletionQueue::CompletionQueue(std::vector<Child> children, std::optional<std::chrono::nanoseconds> timeout) {
+CompletionQueue::CompletionQueue(std::vector<Child> children, TimeLimit timeout) {
   LoopCore& core = running_loop();
   auto parts = std::make_unique<Parts>();
   std::unordered_set<const FutureState*> seen;

@@ -33,7 +33,7 @@ void throw_coro_consumed() {
   throw std::logic_error("coil: this Coro was already awaited, made a task or moved from; call the coroutine again");
 }
 
-void fail(const char* sentence, const std::source_location& where) noexcept {
+void fail(const char* sentence, std::source_location where) noexcept {
   std::fprintf(stderr, "coil: %s (%s:%u)\n", sentence, where.file_name(), where.line());
   std::abort();
 }

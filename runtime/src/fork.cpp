@@ -31,10 +31,10 @@ PrivateDescriptors& private_descriptors() {
 /// done for the parent.
 class ForkedRing final : public Ring {
 public:
+  ForkedRing() noexcept { has_queued_ = true; }
   void submit(RingOperation&) noexcept override { refuse(); }
   void cancel(RingOperation&) noexcept override { refuse(); }
   void poll(std::chrono::nanoseconds) noexcept override { refuse(); }
-  bool has_work() const noexcept override { return true; }
   bool supports(unsigned) noexcept override { return false; }
 
 private:

@@ -11,35 +11,41 @@ void Inbox::unref() noexcept {
 }
 
 bool Inbox::post(Posted& item) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (wake_up_ == nullptr) return false;
-  item.next_ = nullptr;
-  *end_ = &item;
-  end_ = &item.next_;
-  signal();
-  return true;
+  Posted* last = last_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (last == is_closed) return false;
+    item.next_ = last;
+    if (last != nullptr) {
+      if (push(last, item)) return true;
+    } else {
+      const InboxRef stay(*this);  // once the item is there, the loop may take it and end
+      if (!push(last, item)) continue;
+      signal();
+      return true;
+    }
+  }
 }
 
-void Inbox::wake() noexcept {
-  const std::lock_guard lock(mutex_);
-  if (wake_up_ != nullptr) signal();
+bool Inbox::push(Posted*& last, Posted& item) noexcept {
+  return last_.compare_exchange_weak(last, &item, std::memory_order_acq_rel, std::memory_order_relaxed);
 }
+
+void Inbox::wake() noexcept { signal(); }
 
 // Under the lock: a loop that closes meanwhile would take the descriptor away.
 void Inbox::signal() noexcept {
-  if (!std::exchange(signalled_, true)) wake_up_->signal();
+  const std::lock_guard lock(mutex_);
+  if (wake_up_ != nullptr) wake_up_->signal();
 }
 
-Posted* Inbox::take_all(bool for_ever) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (for_ever) wake_up_ = nullptr;
-  signalled_ = false;
-  end_ = &first_;
-  return std::exchange(first_, nullptr);
+Posted* Inbox::in_order(Posted* last) noexcept {
+  Posted* first = nullptr;
+  while (last != nullptr) first = std::exchange(last, std::exchange(last->next_, first));
+  return first;
 }
 
 void Inbox::take() noexcept {
-  for (Posted* item = take_all(false); item != nullptr;) {
+  for (Posted* item = in_order(last_.exchange(nullptr, std::memory_order_acq_rel)); item != nullptr;) {
     Posted* next = item->next_;
     item->arrive();
     item = next;
@@ -47,7 +53,12 @@ void Inbox::take() noexcept {
 }
 
 void Inbox::close() noexcept {
-  for (Posted* item = take_all(true); item != nullptr;) {
+  Posted* last = last_.exchange(is_closed, std::memory_order_acq_rel);
+  {
+    const std::lock_guard lock(mutex_);
+    wake_up_ = nullptr;
+  }
+  for (Posted* item = in_order(last); item != nullptr;) {
     Posted* next = item->next_;
     item->discard();
     item = next;

@@ -13,7 +13,7 @@ class WakeUp;
 /// Where other threads leave what is to happen in a loop. Stays until the last one who may post is gone, which may be
 /// long after the loop.
 ///
-/// However many post before the loop looks, it is woken once.
+/// However many post before the loop looks, it is woken once: by the first.
 /// Threads: any, except `take` and `close`.
 class Inbox {
 public:
@@ -36,15 +36,15 @@ private:
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
   ~Inbox() = default;
-  Posted* take_all(bool for_ever) noexcept;
+  bool push(Posted*& last, Posted& item) noexcept;
   void signal() noexcept;
+  static Posted* in_order(Posted* last) noexcept;
 
   std::atomic<std::uint32_t> refs_{1};
+  std::atomic<Posted*> last_{nullptr};  // linked to those before it; once closed, `is_closed`
+  static inline Posted* const is_closed = reinterpret_cast<Posted*>(std::uintptr_t{1});
   std::mutex mutex_;  // guards the rest
   WakeUp* wake_up_;   // null once closed
-  bool signalled_ = false;
-  Posted* first_ = nullptr;
-  Posted** end_ = &first_;
 };
 
 /// A counted reference to an inbox.

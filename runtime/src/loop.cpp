@@ -11,6 +11,7 @@
 #include "exception_trace.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
+#include "started_thread.hpp"
 #include "task_step.hpp"
 #include "thread_report.hpp"
 #include "uring_ring.hpp"
@@ -62,24 +63,28 @@ Loop::~Loop() {
 
 // ---- One turn of the loop, in call order -----------------------------------------------------------------
 
-void Loop::turn() noexcept {
-  if (detail::trace_is_held) [[unlikely]]
-    detail::forget_trace();
+[[gnu::always_inline]] inline void Loop::turn() noexcept {
+  if (!has_ready() || notable.any() || !parts->is_quiet()) look_around();
+  run_ready();
+}
+
+// All that a turn does before it runs what is ready; nothing of it where the loop is quiet.
+void Loop::look_around() noexcept {
+  if (std::exchange(notable.traces, false)) detail::forget_trace();
   poll_kernel();
   if (parts->signalled.load(std::memory_order_relaxed)) queue_signal_handlers();
-  if (parts->ending) [[unlikely]]
+  if (notable.ending) [[unlikely]]
     detail::report_stuck_functions(*this);
   fire_timers();
-  run_ready();
 }
 
 void Loop::poll_kernel() noexcept {
   detail::Ring& ring = *parts->ring;
-  if (parts->to_flush != nullptr) parts->flush_residents();
-  if (has_ready() || parts->stopping) {
+  if (std::exchange(notable.flushes, false)) parts->flush_residents();
+  if (has_ready() || notable.stopping) {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
-    const nanoseconds wait = parts->until_naming(time_to_wait());
+    const nanoseconds wait = notable.ending ? parts->until_naming(time_to_wait()) : time_to_wait();
     if (wait.count() != 0) {
       ++parts->wakeups;
       parts->note_time(time_point::clock::now(), debug);
@@ -136,7 +141,7 @@ void Loop::fire_timers() noexcept {
   while (detail::TimedSuspension* timer = parts->timers.pop_due(now)) timer->wake(nullptr);
 }
 
-void Loop::run_ready() noexcept {
+[[gnu::always_inline]] inline void Loop::run_ready() noexcept {
   Ready* first = take_ready();
   if (parts->options.shuffle_seed) [[unlikely]]
     first = shuffle(first);
@@ -211,13 +216,14 @@ void Loop::run_callback(Callback& callback) noexcept {
 // False if it was stopped before.
 bool Loop::run_until_done(const detail::FutureState& main) noexcept {
   parts->running = true;
+  notable.traces = true;  // one that was thrown outside
   parts->time_known = time_point::clock::now();
   parts->wake_up.arm(*parts->ring);
   while (!main.done()) {
     turn();
-    if (parts->stopping) break;
+    if (notable.stopping) break;
   }
-  parts->stopping = false;
+  notable.stopping = false;
   parts->running = false;
   parts->note_time(time_point::clock::now(), debug);
   return main.done();
@@ -226,19 +232,21 @@ bool Loop::run_until_done(const detail::FutureState& main) noexcept {
 // What tasks left behind in threads is waited for, and may still post and even start tasks.
 void Loop::end_default_threads() noexcept {
   detail::Workers* workers = parts->workers;
-  if (workers == nullptr) return;
-  workers->shut_down(*inbox);
+  if (workers == nullptr && parts->started == nullptr) return;
+  if (workers != nullptr) workers->shut_down(*inbox);
   parts->running = true;
   ++parts->jobs;  // a virtual clock stands still meanwhile
   for (bool last = false; !last;) {
-    last = workers->idle();
-    parts->stopping = last;  // one turn more, without waiting, for what was posted last
+    if (parts->started != nullptr) parts->started->stop_all(*inbox);  // also what was started meanwhile
+    last = (workers == nullptr || workers->idle()) && (parts->started == nullptr || parts->started->idle());
+    notable.stopping = last;  // one turn more, without waiting, for what was posted last
     turn();
   }
   --parts->jobs;
-  parts->stopping = false;
+  notable.stopping = false;
   parts->running = false;
-  workers->join();
+  if (workers != nullptr) workers->join();
+  if (parts->started != nullptr) parts->started->join();
 }
 
 void Loop::close() noexcept {
@@ -268,7 +276,7 @@ void Loop::drop_ready() noexcept {
   }
 }
 
-void Loop::stop() noexcept { parts->stopping = true; }
+void Loop::stop() noexcept { notable.stopping = true; }
 bool Loop::is_running() const noexcept { return parts != nullptr && parts->running; }
 time_point Loop::time() const noexcept { return parts->now(); }
 

@@ -56,6 +56,7 @@ struct SignalHandler {
   int signal;
   Handle handle;
 };
+class StartedThreads;
 class Workers;
 
 /// What a loop has beside its core. Outlived by nothing.
@@ -78,11 +79,11 @@ struct LoopParts {
   WakeUp wake_up;
   const pthread_t thread = ::pthread_self();  // whose the ring is
   bool running = false;
-  bool stopping = false;
-  bool closing = false;        // no task runs any more
-  GeneratorLink generators;    // the ring's own place
-  Workers* workers = nullptr;  // of `to_thread`: made when first needed
-  std::size_t jobs = 0;        // functions in thread pools that tasks await: a virtual clock waits for them
+  bool closing = false;               // no task runs any more
+  GeneratorLink generators;           // the ring's own place
+  Workers* workers = nullptr;         // of `to_thread`: made when first needed
+  StartedThreads* started = nullptr;  // of `start_thread`: made when first needed
+  std::size_t jobs = 0;               // functions in other threads that tasks await: a virtual clock waits for them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};
@@ -95,22 +96,25 @@ struct LoopParts {
   int interrupts = 0;
 
   // At the end of `run`, functions that keep it waiting are named, in real time: first after this long, then rarer.
-  bool ending = false;
   time_point ending_since{};
   std::chrono::nanoseconds naming_after{0};
 
   Workers& default_workers();
+  StartedThreads& started_threads();
   void begin_ending() noexcept {
-    ending = true;
     ending_since = time_point::clock::now();
     naming_after = std::max<std::chrono::nanoseconds>(options.stuck_function_duration, std::chrono::milliseconds(1));
   }
-  /// The most that the loop may sleep, if it would sleep for `wait` (negative: without end).
+  /// The most that the loop may sleep at the end of `run`, if it would sleep for `wait` (negative: without end).
   std::chrono::nanoseconds until_naming(std::chrono::nanoseconds wait) const noexcept {
-    if (!ending || wait.count() == 0) return wait;
+    if (wait.count() == 0) return wait;
     const auto left = std::max<std::chrono::nanoseconds>(ending_since + naming_after - time_point::clock::now(),
                                                          std::chrono::nanoseconds(1));
     return wait.count() < 0 ? left : std::min(wait, left);
+  }
+  /// Whether nothing comes from the kernel, of a timer or a signal, nor is to go to the kernel.
+  bool is_quiet() const noexcept {
+    return timers.empty() && !signalled.load(std::memory_order_relaxed) && !ring->has_work();
   }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;

@@ -22,11 +22,16 @@ struct Trace {
 };
 thread_local Trace trace;
 
+// The loop does on its next turn; outside of loops the next one that runs.
+void forget_later() noexcept {
+  if (this_loop != nullptr) this_loop->notable.traces = true;
+}
+
 void note_leaving(const std::exception_ptr& exception, const std::source_location& where) noexcept {
   if (trace.exception != exception || !trace.goes_on) {
     trace.awaits.clear();
     trace.exception = exception;
-    trace_is_held = true;
+    forget_later();
   }
   trace.goes_on = false;
   constexpr std::size_t awaits_max = 256;
@@ -60,11 +65,10 @@ void note_rethrow(const std::exception_ptr& exception) noexcept {
 void resume_trace(const std::exception_ptr& exception, const std::vector<std::source_location>& awaits) {
   trace.exception = exception;
   trace.awaits = awaits;
-  trace_is_held = true;
+  forget_later();
 }
 
 void forget_trace() noexcept {
-  trace_is_held = false;
   trace.exception = nullptr;
   trace.awaits.clear();
 }

@@ -61,8 +61,7 @@ public:
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine,
                      std::source_location where = std::source_location::current()) const noexcept {
-    waiter_.line().removed(waiter_);
-    waiter_.leave();
+    waiter_.step_out();
     waiter_.park(coroutine, where);
     waiter_.start();
   }
@@ -81,17 +80,28 @@ void QueueCore::ItemWait::look_twice() {
   if (second_look_ == nullptr) second_look_ = new SecondLook(wait_until_over(), *task_);
 }
 
+// They stand right before those that were not woken, but for some that were cancelled.
 void QueueCore::Line::have_woken_look_again() {
-  for (; sure_ != first_unwoken(); sure_ = after(*sure_)) static_cast<ItemWait*>(sure_)->look_twice();
+  for (auto* waiter = static_cast<ItemWait*>(last_before_unwoken());;
+       waiter = static_cast<ItemWait*>(before(*waiter))) {
+    if (!waiter->is_fresh()) continue;
+    waiter->look_twice();
+    waiter->grow_stale();
+    if (--fresh_ == 0) return;
+  }
+}
+
+void QueueCore::ItemWait::step_out() noexcept {
+  if (is_fresh()) --line().fresh_;
+  leave();
 }
 
 void QueueCore::ItemWait::go_on_with_care() {
   delete std::exchange(second_look_, nullptr);
   if (is_orphan()) throw_orphaned("Queue");
-  if (!is_cancelled()) return;
   const bool usable = was_woken() && is_over();
-  line().removed(*this);
-  leave();
+  step_out();
+  if (!is_cancelled()) return;
   if (usable) pass_on();
   throw_if_cancelled();
 }

@@ -36,6 +36,7 @@ void Resident::flush_later() noexcept {
   is_to_flush_ = true;
   LoopParts& parts = parts_of(*home_);
   next_to_flush_ = std::exchange(parts.to_flush, this);
+  home_->notable.flushes = true;
 }
 
 // In any order: they do not depend on each other.

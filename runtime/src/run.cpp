@@ -178,6 +178,7 @@ void Runner::finish() noexcept {
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);
+    loop_->notable.ending = true;
     loop_->parts->begin_ending();
     do {
       end_all();

@@ -236,8 +236,15 @@ FutureState& checked_pending(FutureState* state, const char* call) {
   return *state;
 }
 
+FutureState* checked_done(FutureState* state, const char* call) {
+  if (checked_state(state, call)->done()) return state;
+  const bool is_task = state->has(Ready::is_task);
+  throw InvalidStateError("coil: " + std::string(is_task ? "Task::" : "Future::") + call + "(): the " +
+                          (is_task ? "task" : "future") + " is not done yet; co_await it first");
+}
+
 std::exception_ptr exception_of(FutureState* state) {
-  if (!state->done() || state->phase == Phase::cancelled) state->throw_unless_value();
+  if (state->phase == Phase::cancelled) state->throw_unless_value();
   return state->take_exception();
 }
 

@@ -79,6 +79,24 @@ std::string in_plain_words(std::string name) {
   return name;
 }
 
+// What the caller wrote, for the coroutines behind coil's own functions.
+std::string_view as_called(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> calls[] = {
+      {"gather_", "coil::gather"},          {"race_", "coil::race"},
+      {"wait_for_some", "coil::wait"},      {"wait_for_", "coil::wait_for"},
+      {"end_expired", "coil::wait_for"},    {"run_timeout", "coil::timeout"},
+      {"run_group", "coil::task_group"},    {"catch_outcome", "coil::as_result"},
+      {"run_with", "coil::with"},           {"run_try_finally", "coil::try_finally"},
+      {"finish_with", "coil::try_finally"}, {"give_completed", "coil::as_completed"},
+  };
+  constexpr std::string_view internal = "coil::detail::";
+  if (name == "coil::TaskGroup::leave") return "coil::task_group";
+  if (!name.starts_with(internal)) return name;
+  for (const auto& [start, call] : calls)
+    if (name.substr(internal.size()).starts_with(start)) return call;
+  return name;
+}
+
 }  // namespace
 
 std::string function_name(const std::source_location& where) {
@@ -93,7 +111,10 @@ std::string function_name(const std::source_location& where) {
     name = written.substr(0, with);  // "coil::Coro<void> server(T) [with T = int]"
   }
   name = in_plain_words(without_types(in_plain_words(std::move(name))));
-  if (name.starts_with("coil::")) name.resize(parameters_of(name));
+  if (name.starts_with("coil::")) {
+    name.resize(parameters_of(name));
+    name = std::string(as_called(name));
+  }
   return name;
 }
 

@@ -11,15 +11,16 @@ namespace coil::detail {
 
 void end_task(LoopCore& core, TaskState& task) noexcept {
   core.current = nullptr;
-  Phase final = task.done() ? task.phase : Phase::value;
-  if (task.has(Ready::must_cancel) && final == Phase::value && !task.has(Ready::late_cancel)) {
+  Phase final = Phase::value;
+  if (task.done()) [[unlikely]] {
+    final = std::exchange(task.phase, Phase::running);  // while destructors of parameters run
+    task.set(Ready::returned);
+    task.resume.destroy();
+  } else if (task.has(Ready::must_cancel) && !task.has(Ready::late_cancel)) [[unlikely]] {
     // Asked to cancel, and no wait came any more: cancelled all the same, as in asyncio.
     if (task.destroy_value != nullptr) std::exchange(task.destroy_value, nullptr)(task);
     final = Phase::cancelled;
   }
-  task.phase = Phase::running;  // while destructors of parameters run
-  task.set(Ready::returned);
-  task.resume.destroy();
   --core.tasks_alive;
   task.phase = final;
   while (Suspension* waiter = task.waiters.pop_front()) waiter->wake(&task);
@@ -37,13 +38,11 @@ void run_careful_step(LoopCore& core, TaskState& task) noexcept {
   this_step.cancel_due = false;
 }
 
-void leave_step(LoopCore& core, TaskState& task) noexcept {
-  while (task.has(Ready::bounced)) {
+void go_on_bounced(TaskState& task) noexcept {
+  do {
     task.unset(Ready::bounced);
     std::exchange(this_step.bounced, nullptr).resume();
-  }
-  core.context = nullptr;
-  if (task.has(Ready::returned)) end_task(core, task);
+  } while (task.has(Ready::bounced));
 }
 
 namespace {

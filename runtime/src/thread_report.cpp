@@ -11,6 +11,7 @@
 
 #include "loop_parts.hpp"
 #include "report.hpp"
+#include "started_thread.hpp"
 #include "symbol.hpp"
 #include "workers.hpp"
 
@@ -51,6 +52,7 @@ void report_stuck_functions(LoopCore& core) noexcept {
   parts.naming_after *= 2;
   std::vector<ThreadFunction::Description> stuck;
   if (parts.workers != nullptr) stuck = parts.workers->abandoned();
+  if (parts.started != nullptr) parts.started->add_abandoned(stuck);
   core.states->for_each_task([&](TaskState& task) {
     if (task.phase != Phase::waiting) return;
     if (const auto* wait = dynamic_cast<const ThreadWait*>(task.waiting_on))

@@ -1,5 +1,6 @@
 #include <coil/timeout.hpp>
 
+#include <coil/sleep.hpp>
 #include <coil/wait.hpp>
 
 namespace coil {
@@ -60,6 +61,12 @@ Coro<void> end_expired(Child child) {
   child.state().cancel({});
   const std::span<Child> all(&child, 1);
   co_await WaitOperation(all, WaitOptions());
+}
+
+// The steps that asyncio needs to cancel the future that stands for the shield, and to wait for it.
+Coro<void> end_expired() {
+  co_await yield();
+  co_await yield();
 }
 
 }  // namespace detail

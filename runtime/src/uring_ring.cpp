@@ -38,6 +38,7 @@ constexpr unsigned unbounded_workers_max = 256;
 // A child that is forked off has neither the ring's memory, which would hold on to it, nor its descriptor.
 UringRing::UringRing(unsigned entries) {
   set_up(std::clamp(entries, 1U, 32768U));
+  shared_ = {ring_.cq.ktail, ring_.cq.khead, ring_.sq.kflags, IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW};
   io_uring_ring_dontfork(&ring_);
   close_in_forked_children(ring_.ring_fd);
 }
@@ -150,6 +151,7 @@ void UringRing::cancel_answered(std::uint32_t cancel, std::int32_t result) noexc
   if (result != -ENOENT) return;
   target->place_ = RingOperation::Place::kernel_and_cancel_backlog;
   cancel_backlog_.push_back(*target);
+  has_queued_ = true;
 }
 
 // However many opens wait for the other sides of FIFOs, some threads are left for operations that end by themselves.
@@ -162,6 +164,7 @@ void UringRing::limit_workers() noexcept {
 }
 
 io_uring_sqe* UringRing::next_sqe() noexcept {
+  has_queued_ = true;  // also without a place: what then waits in a backlog counts too
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
   if (sqe != nullptr) return sqe;
   ++counters_.enters;
@@ -185,19 +188,11 @@ void UringRing::flush_backlogs() noexcept {
 
 // ---- Completion ------------------------------------------------------------------------------------------
 
-bool UringRing::must_enter() const noexcept {
-  return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-}
-
-bool UringRing::has_work() const noexcept {
-  return io_uring_sq_ready(&ring_) != 0 || io_uring_cq_ready(&ring_) != 0 || must_enter() || !backlog_.empty() ||
-         !cancel_backlog_.empty();
-}
-
 void UringRing::poll(std::chrono::nanoseconds timeout) noexcept {
   flush_backlogs();
   if (io_uring_cq_ready(&ring_) != 0) timeout = std::chrono::nanoseconds::zero();
   if (timeout.count() != 0 || io_uring_sq_ready(&ring_) != 0 || must_enter()) enter(timeout);
+  has_queued_ = io_uring_sq_ready(&ring_) != 0 || !backlog_.empty() || !cancel_backlog_.empty();
   drain();
 }
 
@@ -290,6 +285,16 @@ RingOperation& UringRing::operation_of(std::uint64_t tag, bool last) noexcept {
   }
   return operation;
 }
+
+bool UringRing::register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept {
+  io_uring_buf_reg shared{};
+  shared.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+  shared.ring_entries = entries;
+  shared.bgid = group;
+  return io_uring_register_buf_ring(&ring_, &shared, 0) == 0;
+}
+
+void UringRing::unregister_buffers(std::uint16_t group) noexcept { io_uring_unregister_buf_ring(&ring_, group); }
 
 bool UringRing::supports(unsigned opcode) noexcept {
   if (opcodes_ == 0) {

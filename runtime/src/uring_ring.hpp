@@ -19,8 +19,9 @@ public:
   void submit(RingOperation& operation) noexcept override;
   void cancel(RingOperation& operation) noexcept override;
   void poll(std::chrono::nanoseconds timeout) noexcept override;
-  bool has_work() const noexcept override;
   bool idle() const noexcept override { return Ring::idle() && cancels_in_kernel_ == 0; }
+  bool register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept override;
+  void unregister_buffers(std::uint16_t group) noexcept override;
   bool supports(unsigned opcode) noexcept override;
 
 private:
@@ -34,7 +35,7 @@ private:
   void flush_backlogs() noexcept;
   void enter(std::chrono::nanoseconds timeout) noexcept;
   void drain() noexcept;
-  bool must_enter() const noexcept;
+  bool must_enter() const noexcept { return (look_at(shared_.flags) & shared_.flags_that_call) != 0; }
 
   // With assertions on, an operation's user_data is a generation and an index into `tags_`, so that a
   // completion for a dead operation is found out; without, it is its address.

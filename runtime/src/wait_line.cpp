@@ -13,9 +13,7 @@ bool WaitLine::wake_next() noexcept {
   while (Waiter* waiter = next_) {
     next_ = after(*waiter);
     if (waiter->state_ != Waiter::State::waiting) continue;
-    waiter->state_ = Waiter::State::woken;
-    check(waiter->task_->waiting_on == waiter, "only the wait that a task is in wakes it");
-    waiter->task_->make_ready();
+    waiter->wake_now();
     return true;
   }
   return false;

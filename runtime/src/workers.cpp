@@ -7,6 +7,7 @@
 #include <coil/error.hpp>
 
 #include "loop_parts.hpp"
+#include "started_thread.hpp"
 #include "thread_start.hpp"
 
 namespace coil::detail {
@@ -26,19 +27,6 @@ Workers::~Workers() { check(threads_.empty(), "the threads of a pool have ended 
 
 void Workers::unref() noexcept {
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-}
-
-void Workers::List::push_back(ThreadFunction& function) noexcept {
-  function.prev_ = last;
-  function.next_ = nullptr;
-  (last == nullptr ? first : last->next_) = &function;
-  last = &function;
-}
-
-void Workers::List::remove(ThreadFunction& function) noexcept {
-  (function.prev_ == nullptr ? first : function.prev_->next_) = function.next_;
-  (function.next_ == nullptr ? last : function.next_->prev_) = function.prev_;
-  function.prev_ = function.next_ = nullptr;
 }
 
 // ---- For those who have functions called -----------------------------------------------------------------
@@ -111,9 +99,10 @@ void Workers::join() {
 std::vector<ThreadFunction::Description> Workers::abandoned() {
   const std::lock_guard lock(mutex_);
   std::vector<ThreadFunction::Description> found;
-  for (ThreadFunction* function = running_.first; function != nullptr; function = function->next_)
-    if (const ThreadFunction::Description description = function->describe(); !description.awaited)
+  running_.for_each([&](ThreadFunction& function) {
+    if (const ThreadFunction::Description description = function.describe(); !description.awaited)
       found.push_back(description);
+  });
   return found;
 }
 
@@ -125,6 +114,10 @@ Workers& LoopParts::default_workers() {
 }
 
 LoopParts::~LoopParts() {
+  if (started != nullptr) {
+    started->join();
+    started->unref();
+  }
   if (workers == nullptr) return;
   workers->shut_down();
   workers->join();
@@ -162,7 +155,7 @@ void Workers::work(unsigned number) noexcept {
 ThreadFunction* Workers::next(std::unique_lock<std::mutex>& lock) {
   work_.wait(lock, [&] { return queued_ != 0 || shut_down_; });
   --idle_;
-  ThreadFunction* function = queue_.first;
+  ThreadFunction* function = queue_.first();
   if (function == nullptr) return nullptr;
   queue_.remove(*function);
   --queued_;

@@ -10,6 +10,7 @@
 
 #include <coil/detail/thread_function.hpp>
 
+#include "function_list.hpp"
 #include "inbox.hpp"
 
 namespace coil::detail {
@@ -45,14 +46,6 @@ public:
   static unsigned default_max() noexcept;
 
 private:
-  /// A list through `prev_` and `next_`.
-  struct List {
-    ThreadFunction* first = nullptr;
-    ThreadFunction* last = nullptr;
-    void push_back(ThreadFunction& function) noexcept;
-    void remove(ThreadFunction& function) noexcept;
-  };
-
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   ~Workers();
@@ -67,8 +60,8 @@ private:
   std::mutex mutex_;  // guards the rest
   std::condition_variable work_;
   std::vector<std::thread> threads_;
-  List queue_;
-  List running_;
+  FunctionList queue_;
+  FunctionList running_;
   std::size_t queued_ = 0;
   std::size_t busy_ = 0;  // threads that run a function, or clear up after one
   std::size_t idle_ = 0;  // threads that wait for one, or are about to

@@ -152,6 +152,29 @@ SCENARIO("wait_for: no time, and the turns it takes") {
   co_await sleep(100ms);
 }
 
+SCENARIO("wait_for: no time, the turns of a coroutine and of a shield, and a cancel meanwhile") {
+  create_task(steps("other", 5));
+  const std::string of_coroutine = co_await failure_of(wait_for(park("coroutine"), 0s));
+  log(of_coroutine);
+  auto running = create_task(park("running"));
+  co_await sleep(0s);
+  create_task(steps("other", 5));
+  const std::string of_shield = co_await failure_of(wait_for(coil::shield(running), 0s));
+  log(of_shield);
+  auto outer = create_task(wait_for(park("coroutine"), 0s));
+  auto shielded = create_task(wait_for(coil::shield(running), 0s));
+  co_await sleep(0s);
+  log(outer.cancel("meanwhile"), shielded.cancel("meanwhile"));
+  const std::string of_outer = co_await failure_of(outer);
+  log(of_outer);
+  const std::string of_shielded = co_await failure_of(shielded);
+  log(of_shielded);
+  log(running.cancel());
+  const std::string of_running = co_await failure_of(running);
+  log(of_running);
+  co_await sleep(100ms);
+}
+
 SCENARIO("wait_for: no time, cancelled while the task cleans up") {
   auto running = create_task(clean_for(500ms));
   co_await sleep(0s);

@@ -1,5 +1,5 @@
 import asyncio
-from asyncio import create_task, sleep, timeout, wait_for
+from asyncio import create_task, shield, sleep, timeout, wait_for
 
 from conformance import Failure, log, main, scenario
 from scenarios import fail, failure_of, park, steps, stubborn, value
@@ -146,6 +146,25 @@ async def _():
     await sleep(0)
     create_task(steps("other", 5))
     log(await failure_of(wait_for(running, 0)))
+    await sleep(0.1)
+
+
+@scenario("wait_for: no time, the turns of a coroutine and of a shield, and a cancel meanwhile")
+async def _():
+    create_task(steps("other", 5))
+    log(await failure_of(wait_for(park("coroutine"), 0)))
+    running = create_task(park("running"))
+    await sleep(0)
+    create_task(steps("other", 5))
+    log(await failure_of(wait_for(shield(running), 0)))
+    outer = create_task(wait_for(park("coroutine"), 0))
+    shielded = create_task(wait_for(shield(running), 0))
+    await sleep(0)
+    log(outer.cancel("meanwhile"), shielded.cancel("meanwhile"))
+    log(await failure_of(outer))
+    log(await failure_of(shielded))
+    log(running.cancel())
+    log(await failure_of(running))
     await sleep(0.1)
 
 

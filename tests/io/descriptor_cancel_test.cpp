@@ -25,7 +25,7 @@ struct Stuck {
   Stuck() {
     for (Ends* ends : {&full_pipe, &full_pair, &full_tcp}) coil_test::fill_up(ends->in);
     // What is under way between the two ends of a connection makes room once more when it arrives.
-    for (int idle = 0; idle < 10; ::sched_yield()) idle = coil_test::fill_up(full_tcp.in) == 0 ? idle + 1 : 0;
+    while (coil_test::unacknowledged(full_tcp.in) != 0 || coil_test::fill_up(full_tcp.in) != 0) ::sched_yield();
     const std::uint64_t most = UINT64_MAX - 1;
     coil_test::check_call(static_cast<int>(::write(full_counter, &most, sizeof most)), "write");
   }

@@ -13,10 +13,11 @@ using coil_test::put;
 using coil_test::read_to_end;
 using coil_test::reset;
 using coil_test::settle;
+using coil_test::take_all;
 
 // ---- Reading ---------------------------------------------------------------------------------------------
 
-IO_TEST("stream: read gives what there is, at most as much as asked for, and then the end") {
+NET_TEST("stream: read gives what there is, at most as much as asked for, and then the end") {
   auto [stream, peer] = over_tcp();
   put(peer, "hello, world");
   const std::string first = co_await stream.read(5);
@@ -32,7 +33,7 @@ IO_TEST("stream: read gives what there is, at most as much as asked for, and the
   CHECK(stream.at_eof());
 }
 
-IO_TEST("stream: read waits until something comes") {
+NET_TEST("stream: read waits until something comes") {
   auto [stream, peer] = over_tcp();
   auto reading = coil::create_task(stream.read(100));
   co_await settle();
@@ -42,7 +43,7 @@ IO_TEST("stream: read waits until something comes") {
   CHECK(text == "late");
 }
 
-IO_TEST("stream: read_exactly waits for all of it, and names what is missing at the end") {
+NET_TEST("stream: read_exactly waits for all of it, and names what is missing at the end") {
   auto [stream, peer] = over_tcp();
   put(peer, "abc");
   auto reading = coil::create_task(stream.read_exactly(6));
@@ -65,7 +66,7 @@ IO_TEST("stream: read_exactly waits for all of it, and names what is missing at 
   CHECK(stream.at_eof());
 }
 
-IO_TEST("stream: read_exactly gives a megabyte in one piece") {
+NET_TEST("stream: read_exactly gives a megabyte in one piece") {
   auto [stream, peer] = over_tcp();
   std::string sent;
   for (int i = 0; sent.size() < (1U << 20); ++i) sent += std::to_string(i) + " ";
@@ -75,7 +76,7 @@ IO_TEST("stream: read_exactly gives a megabyte in one piece") {
   co_await sending;
 }
 
-IO_TEST("stream: read_line keeps the newline, gives the rest at the end, and then nothing") {
+NET_TEST("stream: read_line keeps the newline, gives the rest at the end, and then nothing") {
   auto [stream, peer] = over_tcp();
   put(peer, "one\n\nthree\r\nrest");
   ::shutdown(peer, SHUT_WR);
@@ -84,7 +85,7 @@ IO_TEST("stream: read_line keeps the newline, gives the rest at the end, and the
   CHECK(lines == std::vector<std::string>{"one\n", "\n", "three\r\n", "rest", "", ""});
 }
 
-IO_TEST("stream: ten thousand lines, in pieces of any size") {
+NET_TEST("stream: ten thousand lines, in pieces of any size") {
   auto [stream, peer] = over_tcp();
   std::string sent;
   for (int i = 0; i < 10000; ++i) sent += "line " + std::to_string(i) + "\n";
@@ -110,7 +111,7 @@ IO_TEST("stream: ten thousand lines, in pieces of any size") {
   co_await sending;
 }
 
-IO_TEST("stream: read_until finds a separator that comes in pieces") {
+NET_TEST("stream: read_until finds a separator that comes in pieces") {
   auto [stream, peer] = over_tcp();
   put(peer, "head\r\n\r");
   auto reading = coil::create_task(stream.read_until("\r\n\r\n"));
@@ -131,7 +132,7 @@ IO_TEST("stream: read_until finds a separator that comes in pieces") {
   CHECK_THROWS_AS(static_cast<void>(stream.read_until("")), std::invalid_argument);
 }
 
-IO_TEST("stream: a line longer than the limit is refused, and nothing of it is taken") {
+NET_TEST("stream: a line longer than the limit is refused, and nothing of it is taken") {
   auto [stream, peer] = over_tcp({.limit = 8});
   put(peer, "12345678\n123456789\nshort\n");
   const std::string longest = co_await stream.read_line();
@@ -152,7 +153,7 @@ IO_TEST("stream: a line longer than the limit is refused, and nothing of it is t
   CHECK(stream.buffered() == "no newline so far");
 }
 
-IO_TEST("stream: a peer that sends without end is not read further than the limit") {
+NET_TEST("stream: a peer that sends without end is not read further than the limit") {
   auto [stream, peer] = over_tcp();
   coil_test::set_nonblocking(peer);
   const std::size_t sent = coil_test::fill_up(peer);
@@ -160,10 +161,10 @@ IO_TEST("stream: a peer that sends without end is not read further than the limi
   CHECK_AWAIT_THROWS(stream.read_line(), coil::LimitOverrunError);
   co_await settle();
   CHECK(stream.buffered().size() > 65536);
-  CHECK(stream.buffered().size() < 3 * 65536);
+  CHECK(stream.buffered().size() < 8 * 65536);  // and what the kernel had at hand
 }
 
-IO_TEST("stream: peek shows what was received, consume takes it") {
+NET_TEST("stream: peek shows what was received, consume takes it") {
   auto [stream, peer] = over_tcp();
   put(peer, "abc");
   std::string_view view = co_await stream.peek();
@@ -185,7 +186,7 @@ IO_TEST("stream: peek shows what was received, consume takes it") {
   CHECK(view.empty());
 }
 
-IO_TEST("stream: read_some reads into a buffer, read_all to the end") {
+NET_TEST("stream: read_some reads into a buffer, read_all to the end") {
   auto [stream, peer] = over_tcp();
   put(peer, "abcdef");
   const coil_test::GuardedBuffer buffer(4);
@@ -201,14 +202,14 @@ IO_TEST("stream: read_some reads into a buffer, read_all to the end") {
   CHECK(none == 0);
 }
 
-IO_TEST("stream: more than read_all may give is an error, and still there") {
+NET_TEST("stream: more than read_all may give is an error, and still there") {
   auto [stream, peer] = over_tcp();
   put(peer, "abcdef");
   CHECK_AWAIT_THROWS(stream.read_all(5), std::length_error);
   CHECK(stream.buffered() == "abcdef");
 }
 
-IO_TEST("stream: two tasks that read at once are told so") {
+NET_TEST("stream: two tasks that read at once are told so") {
   auto [stream, peer] = over_tcp();
   auto reading = coil::create_task(stream.read_line());
   co_await settle();
@@ -219,7 +220,7 @@ IO_TEST("stream: two tasks that read at once are told so") {
   CHECK(line == "line\n");
 }
 
-IO_TEST("stream: a reset is an error after what came before it") {
+NET_TEST("stream: a reset is an error after what came before it") {
   auto [stream, peer] = over_tcp();
   put(peer, "last words");
   const std::string_view all = co_await stream.peek(10);
@@ -235,7 +236,7 @@ IO_TEST("stream: a reset is an error after what came before it") {
 
 // ---- Cancelling ------------------------------------------------------------------------------------------
 
-IO_TEST("stream: a read that is cancelled at any moment loses no byte") {
+NET_TEST("stream: a read that is cancelled at any moment loses no byte") {
   auto [stream, peer] = over_tcp();
   std::string sent;
   std::string received;
@@ -256,7 +257,56 @@ IO_TEST("stream: a read that is cancelled at any moment loses no byte") {
   CHECK(received == sent);
 }
 
-IO_TEST("stream: after a read that is cancelled another one begins at once") {
+// The kernel wrote into room that had been given back with the last byte before it.
+NET_TEST("stream: what was received is taken while a receive that was cancelled is still to be answered") {
+  auto [stream, peer] = over_tcp();
+  for (const bool move : {false, true}) {
+    CAPTURE(move);
+    put(peer, "abc");
+    const std::string_view first = co_await stream.peek();
+    CHECK(first == "abc");
+    auto reading = coil::create_task(stream.read_exactly(6), {.eager = true});  // is passed to the kernel later
+    put(peer, "def");
+    reading.cancel();
+    if (move)
+      CHECK(stream.move_to(stream) == 3);
+    else
+      stream.consume(3);
+    CHECK_AWAIT_THROWS(reading, coil::CancelledError);
+    const std::string rest = co_await stream.read_exactly(3);
+    CHECK(rest == "def");
+    co_await stream.flush();
+    CHECK(take_all(peer) == (move ? "abc" : ""));
+  }
+}
+
+NET_TEST("stream: what was received is moved to what is sent, in order, to the same stream or another one") {
+  auto [stream, peer] = over_tcp();
+  auto [other, other_peer] = over_tcp();
+  put(peer, "one ");
+  co_await stream.peek();
+  CHECK(stream.move_to(other) == 4);
+  CHECK(stream.buffered().empty());
+  CHECK(stream.move_to(other) == 0);
+  other.write("two ");
+  put(peer, "three");
+  co_await stream.peek();
+  CHECK(stream.move_to(other) == 5);
+  co_await other.flush();
+  CHECK(take_all(other_peer) == "one two three");
+  put(peer, "back");
+  co_await stream.peek();
+  stream.move_to(stream);
+  co_await stream.flush();
+  CHECK(take_all(peer) == "back");
+  other.write_eof();
+  put(peer, "kept");
+  co_await stream.peek();
+  CHECK_THROWS_AS(stream.move_to(other), std::logic_error);
+  CHECK(stream.buffered() == "kept");
+}
+
+NET_TEST("stream: after a read that is cancelled another one begins at once") {
   auto [stream, peer] = over_tcp();
   auto first = coil::create_task(stream.read_line());
   co_await settle();
@@ -269,7 +319,7 @@ IO_TEST("stream: after a read that is cancelled another one begins at once") {
   CHECK(first.cancelled());
 }
 
-IO_TEST("stream: a timeout around a read of nothing ends it") {
+NET_TEST("stream: a timeout around a read of nothing ends it") {
   auto [stream, peer] = over_tcp();
   CHECK_AWAIT_THROWS(coil::wait_for(stream.read(1), 1s), coil::TimeoutError);
   put(peer, "x");
@@ -277,7 +327,7 @@ IO_TEST("stream: a timeout around a read of nothing ends it") {
   CHECK(text == "x");
 }
 
-IO_TEST("stream: a wait for room that is cancelled loses nothing of what was written") {
+NET_TEST("stream: a wait for room that is cancelled loses nothing of what was written") {
   auto [stream, peer] = over_tcp();
   const std::string data(8U << 20, 'd');
   stream.write(data);

@@ -18,7 +18,7 @@ using coil_test::take_all;
 
 // ---- Writing ---------------------------------------------------------------------------------------------
 
-IO_TEST("stream: many small writes of a turn are one send, in order") {
+NET_TEST("stream: many small writes of a turn are one send, in order") {
   auto [stream, peer] = over_tcp();
   co_await coil::yield();
   const std::uint64_t before = coil_test::metrics().submissions;
@@ -34,7 +34,7 @@ IO_TEST("stream: many small writes of a turn are one send, in order") {
   CHECK(take_all(peer) == all);
 }
 
-IO_TEST("stream: drain waits while a peer that does not read leaves more than the high water, then no more") {
+NET_TEST("stream: drain waits while a peer that does not read leaves more than the high water, then no more") {
   auto [stream, peer] = over_tcp({.high_water = 100000, .low_water = 50000});
   coil_test::fill_up(stream.fd());
   stream.write(std::string(100000, 'x'));
@@ -51,7 +51,7 @@ IO_TEST("stream: drain waits while a peer that does not read leaves more than th
   CHECK(text.substr(text.size() - 100001) == std::string(100000, 'x') + "y");
 }
 
-IO_TEST("stream: who drains keeps no more than the high water for a peer that never reads") {
+NET_TEST("stream: who drains keeps no more than the high water for a peer that never reads") {
   auto [stream, peer] = over_tcp();
   coil_test::fill_up(stream.fd());
   auto write_for_ever = [&]() -> coil::Coro<void> {
@@ -66,7 +66,7 @@ IO_TEST("stream: who drains keeps no more than the high water for a peer that ne
   stream.abort();
 }
 
-IO_TEST("stream: two that write and drain do not mix their messages") {
+NET_TEST("stream: two that write and drain do not mix their messages") {
   auto [stream, peer] = over_tcp();
   auto write_letters = [&](char letter) -> coil::Coro<void> {
     for (int i = 0; i < 200; ++i) {
@@ -85,7 +85,7 @@ IO_TEST("stream: two that write and drain do not mix their messages") {
   }
 }
 
-IO_TEST("stream: after the peer has reset the connection, writing fails at drain, not in between") {
+NET_TEST("stream: after the peer has reset the connection, writing fails at drain, not in between") {
   auto [stream, peer] = over_tcp();
   reset(peer);
   stream.write("x");
@@ -97,7 +97,7 @@ IO_TEST("stream: after the peer has reset the connection, writing fails at drain
   CHECK_AWAIT_THROWS(stream.wait_closed(), std::system_error);
 }
 
-IO_TEST("stream: write_eof lets the peer read all and then the end, and reading goes on") {
+NET_TEST("stream: write_eof lets the peer read all and then the end, and reading goes on") {
   auto [stream, peer] = over_tcp();
   const std::string data(3U << 20, 'd');
   stream.write(data);
@@ -113,7 +113,7 @@ IO_TEST("stream: write_eof lets the peer read all and then the end, and reading 
 
 // ---- Closing ---------------------------------------------------------------------------------------------
 
-IO_TEST("stream: closing sends what was written before") {
+NET_TEST("stream: closing sends what was written before") {
   auto [stream, peer] = over_tcp();
   const std::string data(3U << 20, 'd');
   stream.write(data);
@@ -128,7 +128,7 @@ IO_TEST("stream: closing sends what was written before") {
   co_await stream.wait_closed();
 }
 
-IO_TEST("stream: one that goes sends what was written before") {
+NET_TEST("stream: one that goes sends what was written before") {
   const std::string data(3U << 20, 'd');
   coil_test::Fd other;
   {
@@ -140,7 +140,7 @@ IO_TEST("stream: one that goes sends what was written before") {
   CHECK(text == data);
 }
 
-IO_TEST("stream: with nothing to send the peer sees the end at once") {
+NET_TEST("stream: with nothing to send the peer sees the end at once") {
   auto [stream, peer] = over_tcp();
   stream.close();
   char byte = 0;
@@ -148,7 +148,7 @@ IO_TEST("stream: with nothing to send the peer sees the end at once") {
   co_await stream.wait_closed();
 }
 
-IO_TEST("stream: closed with a peer that never reads, it is given up after thirty seconds without progress") {
+NET_TEST("stream: closed with a peer that never reads, it is given up after thirty seconds without progress") {
   auto [stream, peer] = over_tcp();
   coil_test::fill_up(stream.fd());
   stream.write("x");
@@ -161,7 +161,7 @@ IO_TEST("stream: closed with a peer that never reads, it is given up after thirt
   co_await stream.wait_closed();
 }
 
-IO_TEST("stream: abort drops what was written, resets the peer, and ends drain with an error") {
+NET_TEST("stream: abort drops what was written, resets the peer, and ends drain with an error") {
   auto [stream, peer] = over_tcp();
   stream.write(std::string(16U << 20, 'x'));
   auto draining = coil::create_task(stream.drain());
@@ -178,7 +178,7 @@ IO_TEST("stream: abort drops what was written, resets the peer, and ends drain w
   CHECK(error == "Connection reset by peer");
 }
 
-IO_TEST("stream: closing it while a task reads ends that as at the end of the stream") {
+NET_TEST("stream: closing it while a task reads ends that as at the end of the stream") {
   for (const bool drop : {false, true}) {
     auto [stream, peer] = over_tcp();
     auto reading = coil::create_task(stream.read_line());
@@ -194,7 +194,7 @@ IO_TEST("stream: closing it while a task reads ends that as at the end of the st
   }
 }
 
-IO_TEST("stream: one that goes while a task reads ends that") {
+NET_TEST("stream: one that goes while a task reads ends that") {
   auto [made, peer] = over_tcp();
   auto stream = std::make_unique<Stream>(std::move(made));
   auto reading = coil::create_task(stream->read_line());
@@ -204,7 +204,7 @@ IO_TEST("stream: one that goes while a task reads ends that") {
   CHECK(line.empty());
 }
 
-IO_TEST("stream: what is written after close is dropped, and drain says so") {
+NET_TEST("stream: what is written after close is dropped, and drain says so") {
   auto [stream, peer] = over_tcp();
   stream.close();
   stream.write("too late");
@@ -212,7 +212,7 @@ IO_TEST("stream: what is written after close is dropped, and drain says so") {
   CHECK(take_all(peer).empty());
 }
 
-IO_TEST("stream: a stream that is none says so") {
+NET_TEST("stream: a stream that is none says so") {
   Stream none;
   CHECK(!none);
   CHECK(none.at_eof());
@@ -260,7 +260,7 @@ TEST_CASE("stream: it is made and used in one loop") {
 
 // ---- Other kinds -----------------------------------------------------------------------------------------
 
-IO_TEST("stream: over the ends of pipes, in one direction or both") {
+NET_TEST("stream: over the ends of pipes, in one direction or both") {
   coil_test::Ends to = coil_test::make_pipe();
   coil_test::Ends from = coil_test::make_pipe();
   Stream both(coil::Fd(from.out.release()), coil::Fd(to.in.release()));
@@ -288,7 +288,7 @@ IO_TEST("stream: over the ends of pipes, in one direction or both") {
   CHECK(all == std::string(200000, 'p'));
 }
 
-IO_TEST("stream: writing to a pipe that nobody reads is EPIPE") {
+NET_TEST("stream: writing to a pipe that nobody reads is EPIPE") {
   coil_test::Ends pipe = coil_test::make_pipe();
   Stream writer(coil::Fd(), coil::Fd(pipe.in.release()));
   pipe.out.close();
@@ -298,7 +298,7 @@ IO_TEST("stream: writing to a pipe that nobody reads is EPIPE") {
   CHECK_AWAIT_THROWS(writer.drain(), std::system_error);
 }
 
-IO_TEST("stream: a pair over a Unix socket") {
+NET_TEST("stream: a pair over a Unix socket") {
   auto [one, other] = Stream::pair();
   one.write("ping\n");
   const std::string ping = co_await other.read_line();
@@ -310,7 +310,7 @@ IO_TEST("stream: a pair over a Unix socket") {
   CHECK(::fcntl(one.fd(), F_GETFD) == FD_CLOEXEC);
 }
 
-IO_TEST("stream: a file is read to its end and written in order") {
+NET_TEST("stream: a file is read to its end and written in order") {
   const coil_test::TemporaryDirectory folder;
   coil_test::Fd source = folder.open("source", "first\nsecond\n");
   Stream reader(coil::Fd(source.release()), coil::Fd());

@@ -227,6 +227,17 @@ LOOP_TEST("as_completed: the time runs from the call") {
   co_await coil::sleep(5s);
 }
 
+LOOP_TEST("as_completed: the timeout is any duration") {
+  const Tasks tasks = tasks_ending_after(Ints{2});
+  auto soon = coil::as_completed(tasks, {.timeout = 0.5s});
+  auto error = co_await coil::as_result(soon.next());
+  CHECK_THROWS_AS(error.value(), coil::TimeoutError);
+  CHECK(elapsed() == 500ms);
+  auto never = coil::as_completed(tasks, {.timeout = std::chrono::hours::max()});
+  const auto* ended = co_await never.next();
+  CHECK(ended != nullptr);
+}
+
 LOOP_TEST("as_completed: what ended before the timeout is still given, then comes the TimeoutError") {
   auto ended = coil::as_completed(tasks_ending_after(Ints{1, 2, 9}), {.timeout = 3s});
   co_await coil::sleep(5s);

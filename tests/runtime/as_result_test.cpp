@@ -1,4 +1,5 @@
 #include <coil/as_result.hpp>
+#include <coil/scope.hpp>
 
 #include "../support/loop_test.hpp"
 
@@ -101,6 +102,29 @@ LOOP_TEST("as_result: takes any awaitable") {
   CHECK(std::get<1>(of_gather.value()) == 2);
   CHECK_THROWS_AS(of_timeout.value(), coil::TimeoutError);
 }
+
+LOOP_TEST("as_result: a reference comes through as one, as through try_finally") {
+  int target = 1;
+  auto get = [&]() -> coil::Coro<int&> {
+    co_await coil::yield();
+    co_return target;
+  };
+  coil::Outcome<int&> outcome = co_await coil::as_result(get());
+  CHECK(&outcome.value() == &target);
+  auto nothing = []() -> coil::Coro<void> { co_return; };
+  int& cleaned = co_await coil::try_finally(get, nothing);
+  CHECK(&cleaned == &target);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wunused-result"
+LOOP_TEST("as_result: its outcome may be left aside, to wait for an end only") {
+  auto task = coil::create_task(value_after(1h, 1));
+  task.cancel();
+  co_await coil::as_result(task);
+  CHECK(task.cancelled());
+}
+#pragma GCC diagnostic pop
 
 LOOP_TEST("as_result: can itself be gathered and timed") {
   auto [good, bad] = co_await coil::gather(coil::as_result(value_after(2s, 1)), coil::as_result(fail_after(1s, "x")));

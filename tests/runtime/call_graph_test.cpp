@@ -154,6 +154,18 @@ LOOP_TEST("call graph: the children of a gather and of a task group are awaited 
   co_await coil::sleep(1s);
 }
 
+LOOP_TEST("call graph: names coil's own functions as they are called") {
+  auto group = [](coil::TaskGroup&) -> coil::Coro<void> { co_await coil::gather(coil::sleep(1h)); };
+  auto call = [&]() -> coil::Coro<void> { co_await coil::task_group(group); };
+  auto task = coil::create_task(coil::wait_for(coil::timeout(1h, call), 1h));
+  co_await coil::yield();
+  std::string names;
+  for (const coil::CallGraphFrame& frame : coil::capture_call_graph(task).frames)
+    if (frame.function.starts_with("coil::")) names += frame.function + ";";
+  CHECK(names == "coil::gather;coil::task_group;coil::timeout;coil::timeout;coil::wait_for;");
+  task.cancel();
+}
+
 LOOP_TEST("call graph: of the running task and of a done one has no frames") {
   auto done = coil::create_task(coil_test::value_after(1s, 0));
   co_await done;

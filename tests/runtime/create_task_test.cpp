@@ -103,6 +103,24 @@ LOOP_TEST("create_task: passes what is wrapped in std::ref by reference") {
   CHECK(counter == 1);
 }
 
+LOOP_TEST("create_task: takes a member function and its object: a pointer, a std::ref, or a copy") {
+  struct Counter {
+    int value;
+    coil::Coro<int> add(int amount) {
+      co_await coil::yield();
+      co_return value += amount;
+    }
+  };
+  Counter counter{1};
+  auto through_pointer = coil::create_task(&Counter::add, &counter, 1);
+  auto through_reference = coil::create_task(&Counter::add, std::ref(counter), 1);
+  auto copied = coil::create_task(&Counter::add, counter, 1);
+  const auto [first, second, third] = co_await coil::gather(through_pointer, through_reference, copied);
+  CHECK(first == 2);
+  CHECK(second == 3);
+  CHECK(third == 2);
+}
+
 LOOP_TEST("create_task: keeps a lambda and its captures alive until the task ends") {
   auto shared = std::make_shared<std::string>("captured");
   std::weak_ptr<std::string> watched = shared;

@@ -81,7 +81,8 @@ LOOP_TEST("future: before it is done result() and exception() throw InvalidState
   auto future = coil::get_running_loop().create_future<int>();
   CHECK(!future.done());
   CHECK(!future.cancelled());
-  CHECK_THROWS_AS(future.result(), coil::InvalidStateError);
+  CHECK_THROWS_WITH_AS(future.result(), "coil: Future::result(): the future is not done yet; co_await it first",
+                       coil::InvalidStateError);
   CHECK_THROWS_AS(future.exception(), coil::InvalidStateError);
   future.set_result(1);
   co_await coil::yield();

@@ -1,5 +1,9 @@
 #include <coil/gather.hpp>
 
+#include <coil/as_completed.hpp>
+#include <coil/race.hpp>
+#include <coil/wait.hpp>
+
 #include "../support/loop_test.hpp"
 
 #include <array>
@@ -93,6 +97,19 @@ LOOP_TEST("gather: takes a vector of tasks and any other range of awaitables") {
   CHECK(of_vector == all);
   CHECK(of_list == all);
   CHECK(of_array == two);
+}
+
+LOOP_TEST("gather: takes an array, as do wait, race and as_completed") {
+  const coil::Task<int> tasks[] = {coil::create_task(value_after(2s, 1)), coil::create_task(value_after(1s, 2))};
+  const auto results = co_await coil::gather(tasks);
+  CHECK(results == std::vector<int>{1, 2});
+  const auto waited = co_await coil::wait(tasks);
+  CHECK(waited.done.size() == 2);
+  const auto winner = co_await coil::race(tasks);
+  CHECK(winner.value() == 1);
+  auto ended = coil::as_completed(tasks);
+  const auto* first = co_await ended.next();
+  CHECK(*first == tasks[0]);
 }
 
 LOOP_TEST("gather: takes coroutines, tasks, futures, sleeps and callables in one call") {

@@ -63,6 +63,11 @@ TEST_CASE("run: takes a callable and keeps it alive until it ends") {
   CHECK(watched.expired());
 }
 
+TEST_CASE("run: a reference that main gives stays one") {
+  int target = 1;
+  CHECK(&coil::run([&]() -> coil::Coro<int&> { co_return target; }, virtual_time) == &target);
+}
+
 TEST_CASE("run: takes a plain function") { CHECK(coil::run(five, virtual_time) == 5); }
 
 TEST_CASE("run: can be called again, each time with a new loop") {

@@ -3,6 +3,7 @@
 
 #include "../support/loop_test.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -82,6 +83,18 @@ LOOP_TEST("with: takes over a resource that is moved into it") {
   };
   co_await coil::with(std::move(connection), body);
   CHECK(log == "used;closed;destroyed;");
+}
+
+LOOP_TEST("with: a resource in std::ref is only lent, and closed all the same") {
+  std::string log;
+  Connection connection(log);
+  auto body = [&](auto& lent) -> coil::Coro<void> {
+    CHECK(&lent == &connection);
+    lent.use();
+    co_return;
+  };
+  co_await coil::with(std::ref(connection), body);
+  CHECK(log == "used;closed;");
 }
 
 LOOP_TEST("with: closes by aclose() where there is one") {

@@ -66,6 +66,12 @@ LOOP_TEST("task_group: without tasks it is just its body") {
   CHECK(value == 5);
 }
 
+LOOP_TEST("task_group: a body may give a reference") {
+  int target = 1;
+  int& result = co_await coil::task_group([&](coil::TaskGroup&) -> coil::Coro<int&> { co_return target; });
+  CHECK(&result == &target);
+}
+
 LOOP_TEST("task_group: takes a named body as well") {
   int ended = 0;
   auto work = [&]() -> coil::Coro<void> {

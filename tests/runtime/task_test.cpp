@@ -85,8 +85,10 @@ LOOP_TEST("task: its awaiters are woken in the order in which they came") {
 LOOP_TEST("task: before it is done result() and exception() throw InvalidStateError") {
   auto task = coil::create_task(value_after(1s, 5));
   CHECK(!task.done());
-  CHECK_THROWS_AS(task.result(), coil::InvalidStateError);
-  CHECK_THROWS_AS(task.exception(), coil::InvalidStateError);
+  CHECK_THROWS_WITH_AS(task.result(), "coil: Task::result(): the task is not done yet; co_await it first",
+                       coil::InvalidStateError);
+  CHECK_THROWS_WITH_AS(task.exception(), "coil: Task::exception(): the task is not done yet; co_await it first",
+                       coil::InvalidStateError);
   co_await task;
   CHECK(task.done());
   CHECK(task.result() == 5);

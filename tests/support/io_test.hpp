@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -202,6 +203,14 @@ inline std::size_t fill_up(int fd) {
   }
   ::fcntl(fd, F_SETFL, flags);
   return total;
+}
+
+/// Segments of a TCP connection that are under way.
+inline unsigned unacknowledged(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  check_call(::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size), "getsockopt(TCP_INFO)");
+  return info.tcpi_unacked;
 }
 
 /// One read into a guarded buffer, as text.

@@ -15,6 +15,7 @@
 #include <coil/coro.hpp>
 #include <coil/create_task.hpp>
 #include <coil/descriptor.hpp>
+#include <coil/detail/threadsafe_call.hpp>
 #include <coil/endpoint.hpp>
 #include <coil/error.hpp>
 #include <coil/event.hpp>
@@ -42,6 +43,7 @@
 #include <coil/scope.hpp>
 #include <coil/semaphore.hpp>
 #include <coil/server.hpp>
+#include <coil/shared_memory.hpp>
 #include <coil/shield.hpp>
 #include <coil/signal_set.hpp>
 #include <coil/sleep.hpp>
@@ -51,7 +53,10 @@
 #include <coil/task.hpp>
 #include <coil/task_group.hpp>
 #include <coil/tcp.hpp>
+#include <coil/thread.hpp>
 #include <coil/thread_pool.hpp>
+#include <coil/threadsafe.hpp>
+#include <coil/threadsafe_queue.hpp>
 #include <coil/timeout.hpp>
 #include <coil/to_process.hpp>
 #include <coil/to_thread.hpp>

@@ -105,6 +105,12 @@ public:
   /// Errors: `std::logic_error` after `write_eof`; `std::bad_alloc`.
   void write(std::span<const std::byte> data) { core("write").write(data); }
   void write(std::string_view text) { write(detail::bytes_of(text)); }
+  /// Adds what `peek` showed, all that was received here and not taken, to what `to` sends, without a copy if that has
+  /// nothing gathered. Gives how many bytes that were. `to` may be this stream: an echo. Errors: as `write`.
+  std::size_t move_to(Stream& to) {
+    detail::StreamCore& target = to.core("move_to");
+    return target.write_from(core("move_to").input());
+  }
   /// Waits while more is to be sent than the high water, until it is no more than the low water.
   /// Errors: the error of what was sent before, e.g. EPIPE, ECONNRESET.
   [[nodiscard]] detail::StreamWriteWait drain();

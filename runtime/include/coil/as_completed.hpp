@@ -1,12 +1,11 @@
 #pragma once
-#include <chrono>
 #include <cstddef>
-#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <coil/async_generator.hpp>
+#include <coil/clock.hpp>
 #include <coil/detail/child.hpp>
 #include <coil/gather.hpp>
 
@@ -14,7 +13,7 @@ namespace coil {
 
 /// Options of `as_completed`.
 struct AsCompletedOptions {
-  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;  ///< For all together, from the call; none: no limit.
+  detail::TimeLimit timeout = {};  ///< Any duration, for all together, from the call; none by default.
 };
 static_assert(std::is_aggregate_v<AsCompletedOptions> && std::is_trivially_destructible_v<AsCompletedOptions>);
 
@@ -26,7 +25,7 @@ public:
   class GetOperation;
 
   /// Starts what is not yet a task; the time runs from here.
-  CompletionQueue(std::vector<Child> children, std::optional<std::chrono::nanoseconds> timeout);
+  CompletionQueue(std::vector<Child> children, TimeLimit timeout);
   CompletionQueue(CompletionQueue&& other) noexcept : parts_(std::exchange(other.parts_, nullptr)) {}
   CompletionQueue& operator=(CompletionQueue&&) = delete;
   ~CompletionQueue();

@@ -19,7 +19,7 @@ Coro<Outcome<T>> catch_outcome(Coro<T> coro) {
       co_await std::move(coro);
       co_return Outcome<void>(std::in_place, true);
     } else {
-      co_return Outcome<T>(std::in_place, stored(co_await std::move(coro)));
+      co_return Outcome<T>(std::in_place, stored<T>(co_await std::move(coro)));
     }
   } catch (...) {
     error = std::current_exception();

@@ -43,7 +43,7 @@ template <class F, class Object, class... Args>
 decltype(auto) invoke_member(F member, Object&& object, Args&&... args) {
   if constexpr (requires { (std::forward<Object>(object).*member)(std::forward<Args>(args)...); })
     return (std::forward<Object>(object).*member)(std::forward<Args>(args)...);
-  else if constexpr (requires { object.get().*member; })  // std::reference_wrapper
+  else if constexpr (requires { (object.get().*member)(std::forward<Args>(args)...); })  // std::reference_wrapper
     return (object.get().*member)(std::forward<Args>(args)...);
   else
     return ((*std::forward<Object>(object)).*member)(std::forward<Args>(args)...);

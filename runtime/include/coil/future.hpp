@@ -60,8 +60,25 @@ private:
   std::optional<F> function_;
 };
 
+/// A callback that returns one would never run it.
+template <class Result>
+constexpr void refuse_coroutine() {
+  static_assert(!is_coro<Result>,
+                "coil: a callback is a plain function, its coroutine would never run: use create_task() in it");
+}
+
 template <class Of, class F>
 Handle call_when_done(const Of& handle, F&& f) {
+  using Function = std::decay_t<F>;
+  constexpr bool takes_handle = std::invocable<Function&, Of&> || std::invocable<Function&, Of>;
+  static_assert(takes_handle || std::invocable<Function&>,
+                "coil: add_done_callback(f) calls f(task) or f(future), or else f()");
+  if constexpr (!takes_handle && std::invocable<Function&>)
+    refuse_coroutine<std::invoke_result_t<Function&>>();
+  else if constexpr (std::invocable<Function&, Of&>)
+    refuse_coroutine<std::invoke_result_t<Function&, Of&>>();
+  else if constexpr (std::invocable<Function&, Of>)
+    refuse_coroutine<std::invoke_result_t<Function&, Of>>();
   FutureState* state = checked_state(HandleAccess::state(handle), "add_done_callback");
   return add_done_callback(*state, new DoneCallbackOf<Of, std::decay_t<F>>(std::forward<F>(f)));
 }
@@ -114,9 +131,9 @@ public:
   }
 
   /// Errors: InvalidStateError before it is done; what it ended with.
-  decltype(auto) result() const { return detail::result_reference<T>(*checked("result")); }
+  decltype(auto) result() const { return detail::result_reference<T>(*detail::checked_done(state_.get(), "result")); }
   /// Null for a result. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
-  std::exception_ptr exception() const { return detail::exception_of(checked("exception")); }
+  std::exception_ptr exception() const { return detail::exception_of(detail::checked_done(state_.get(), "exception")); }
 
   /// Calls `f(future)`, or `f()`, from the loop once the future is done. The Handle may take it back before.
   template <class F>
@@ -130,7 +147,6 @@ public:
 private:
   friend struct detail::HandleAccess;
   explicit Future(detail::StateRef<detail::FutureState> state) noexcept : state_(std::move(state)) {}
-  detail::FutureState* checked(const char* call) const { return detail::checked_state(state_.get(), call); }
   detail::FutureState& state(const char* call) const { return detail::checked_pending(state_.get(), call); }
   template <class U>
   static decltype(auto) convert(U&& result) {

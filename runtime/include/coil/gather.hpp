@@ -22,12 +22,12 @@ using Unit = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 template <class R>
 concept ChildRange = requires(R& range) {
-  range.begin();
-  range.end();
+  std::begin(range);
+  std::end(range);
 } && !Awaitable<R> && !std::is_invocable_v<R&>;
 
 template <class R>
-using RangeReference = decltype(*std::declval<R&>().begin());
+using RangeReference = decltype(*std::begin(std::declval<R&>()));
 template <class R>
 using RangeElement = std::remove_cvref_t<RangeReference<R>>;
 

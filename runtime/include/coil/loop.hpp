@@ -163,8 +163,7 @@ private:
 
   template <class Kind, class F>
   Kind* make_callback(F&& f, const std::source_location& where) {
-    static_assert(!detail::is_coro<std::invoke_result_t<std::decay_t<F>&>>,
-                  "coil: a callback is a plain function, its coroutine would never run: use create_task() in it");
+    detail::refuse_coroutine<std::invoke_result_t<std::decay_t<F>&>>();
     auto* callback = new detail::CallbackOf<std::decay_t<F>, Kind>(std::forward<F>(f));
     callback->where = where;
     return callback;
@@ -180,6 +179,7 @@ private:
 
   // One turn of the loop, in call order; runtime/README.md tells it as a list.
   void turn() noexcept;
+  void look_around() noexcept;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
   void take_inbox() noexcept;

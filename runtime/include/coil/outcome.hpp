@@ -13,7 +13,7 @@ namespace coil {
 
 /// How something ended: with a value, with an exception, or cancelled.
 template <class T = void>
-class [[nodiscard]] Outcome {
+class Outcome {
   using Kept = detail::Stored<std::conditional_t<std::is_void_v<T>, bool, T>>;
 
 public:

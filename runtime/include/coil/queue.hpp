@@ -51,9 +51,8 @@ public:
   ///   moving or comparing items throws. The queue is then as before.
   template <std::convertible_to<T> U = T>
   void put_nowait(U&& item) {
-    begin_put(qsize());
-    store_.push(std::forward<U>(item));
-    end_put();
+    if (!try_put(std::forward<U>(item))) [[unlikely]]
+      throw_cannot_put();
   }
 
   /// Waits while the queue is empty, then takes the next item.
@@ -82,6 +81,14 @@ protected:
   explicit BasicQueue(std::size_t maxsize, Args&&... args) : QueueCore(maxsize), store_(std::forward<Args>(args)...) {}
 
 private:
+  template <class U>
+  bool try_put(U&& item) {
+    if (!begin_put(qsize())) return false;
+    store_.push(std::forward<U>(item));
+    end_put();
+    return true;
+  }
+
   Store store_;
 };
 
@@ -93,22 +100,26 @@ public:
       : Operation<PutOperation, QueueCore::ItemWait>(queue.putters_), queue_(queue), item_(std::forward<U>(item)) {}
 
   bool await_ready() {
-    if (is_over()) [[likely]]
+    if (queue_.try_put(std::move(item_))) [[likely]]
       return true;
+    if (queue_.shut_down_) queue_.throw_cannot_put();
     queue_.bind("Queue::put");
     return false;
   }
   void await_resume() {
-    if (this->waited()) this->go_on();
-    try {
-      queue_.put_nowait(std::move(item_));
-    } catch (...) {
-      if (this->waited()) this->pass_on();
-      throw;
-    }
+    if (this->waited()) put_after_wait();
   }
 
 private:
+  void put_after_wait() {
+    this->go_on();
+    try {
+      queue_.put_nowait(std::move(item_));
+    } catch (...) {
+      this->pass_on();
+      throw;
+    }
+  }
   bool is_over() const noexcept override { return !queue_.full() || queue_.shut_down_; }
 
   BasicQueue& queue_;

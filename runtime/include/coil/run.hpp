@@ -35,7 +35,7 @@ public:
   /// Errors: main's exception; KeyboardInterrupt; `std::logic_error` inside a running loop, after `close()`, or
   ///   if the loop was stopped; RingUnavailableError if io_uring is refused.
   template <detail::TaskBody A>
-  auto run(A&& main, const std::source_location& where = std::source_location::current()) {
+  decltype(auto) run(A&& main, const std::source_location& where = std::source_location::current()) {
     begin();
     auto task = [&] {
       const Entered entered(*this);
@@ -76,7 +76,7 @@ private:
 /// ignored meanwhile. Both only where they had their default disposition, which is restored.
 /// Errors: as `Runner::run`.
 template <detail::TaskBody A>
-auto run(A&& main, const RunOptions& options = {},
+decltype(auto) run(A&& main, const RunOptions& options = {},
          const std::source_location& where = std::source_location::current()) {
   Runner runner(options);
   return runner.run(std::forward<A>(main), where);

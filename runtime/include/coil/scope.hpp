@@ -67,7 +67,8 @@ Coro<R> run_try_finally(Body body, Cleanup cleanup) {
 }
 
 template <class R, class Resource, class Body>
-Coro<R> run_with(Resource resource, Body body) {
+Coro<R> run_with(Resource kept, Body body) {
+  std::unwrap_reference_t<Resource>& resource = kept;
   const auto start = [&body, &resource] { return as_coro(body(resource)); };
   Coro<Outcome<R>> caught = catch_outcome<R>(start_inside<R>(start));
   Outcome<R> outcome = co_await std::move(caught);
@@ -96,12 +97,16 @@ template <detail::TaskBody Body, detail::TaskBody Cleanup>
 }
 
 /// Runs `body(resource)`, then `co_await resource.aclose()`, or `resource.close()` where there is no `aclose`,
-/// once, however the body ended. The resource is kept until then. Errors and cancellation as `try_finally`.
+/// once, however the body ended. The resource is kept until then; `std::ref(resource)` only lends it. Errors and
+/// cancellation as `try_finally`.
+///
+/// With g++ 12 name a resource that is an aggregate with a non-trivial member first, and write
+/// `with(std::move(resource), body)`: a temporary one in a `co_await` expression is destroyed twice (GCC PR 98401).
 template <class Resource, class Body>
-  requires detail::AsyncCallable<std::decay_t<Body>&, std::decay_t<Resource>&>
+  requires detail::AsyncCallable<std::decay_t<Body>&, std::unwrap_ref_decay_t<Resource>&>
 [[nodiscard]] auto with(Resource&& resource, Body&& body) {
   detail::refuse_temporary_closure<Body>();
-  using R = detail::CallResult<std::decay_t<Body>&, std::decay_t<Resource>&>;
+  using R = detail::CallResult<std::decay_t<Body>&, std::unwrap_ref_decay_t<Resource>&>;
   return detail::run_with<R, std::decay_t<Resource>, std::decay_t<Body>>(std::forward<Resource>(resource),
                                                                          std::forward<Body>(body));
 }

@@ -71,9 +71,9 @@ public:
   Task() noexcept = default;
 
   /// Errors: InvalidStateError before it is done; what it ended with. Never moves.
-  decltype(auto) result() const { return detail::result_reference<T>(*checked("result")); }
+  decltype(auto) result() const { return detail::result_reference<T>(*detail::checked_done(state_.get(), "result")); }
   /// Null for a result. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
-  std::exception_ptr exception() const { return detail::exception_of(checked("exception")); }
+  std::exception_ptr exception() const { return detail::exception_of(detail::checked_done(state_.get(), "exception")); }
 
   template <class F>
   Handle add_done_callback(F&& f) const {

@@ -92,7 +92,7 @@ Coro<R> run_group(F body) {
       co_await as_coro(body(group));
       outcome.emplace(std::in_place, true);
     } else {
-      outcome.emplace(std::in_place, stored(co_await as_coro(body(group))));
+      outcome.emplace(std::in_place, stored<R>(co_await as_coro(body(group))));
     }
   } catch (const CancelledError&) {
     cancelled = true;

@@ -105,6 +105,8 @@ Coro<R> run_timeout(Deadline deadline, F body) {
 
 /// `wait_for` with a deadline that has passed already.
 Coro<void> end_expired(Child child);
+/// The same of a shield, which has nothing to cancel.
+Coro<void> end_expired();
 
 template <class R>
 Coro<R> wait_for_started(Deadline deadline, Child child) {
@@ -125,8 +127,10 @@ Coro<R> wait_for_started(Deadline deadline, Child child) {
 }
 template <class R>
 Coro<R> wait_for_coro(Deadline deadline, Coro<R> coro) {
-  if (deadline.delay.count() <= 0) {
-    CoroAccess::discard(coro);
+  if (deadline.delay.count() <= 0) {  // a task that is cancelled before it starts, as in asyncio
+    Child child(CoroAccess::release(coro));
+    child.start(running_loop());
+    co_await end_expired(Child(&child.state()));
     throw_timeout();
   }
   Coro<R> waiting = run_timeout<R>(deadline, std::move(coro));
@@ -141,7 +145,10 @@ concept KnowsDone = requires(const A& awaitable) {
 template <class R, KnowsDone A>
 Coro<R> wait_for_shield(Deadline deadline, A shield) {
   if (shield.done()) co_return co_await std::move(shield);
-  if (deadline.delay.count() <= 0) throw_timeout();
+  if (deadline.delay.count() <= 0) {
+    co_await end_expired();
+    throw_timeout();
+  }
   Coro<R> waiting = run_timeout<R>(deadline, std::move(shield));
   co_return co_await std::move(waiting);
 }

@@ -39,11 +39,11 @@ struct FdState final : Pooled {
   /// The number is given back.
   void finish(int close_error) noexcept;
 
-  int number;              // -1 once closed
-  int error = 0;           // of closing
+  int number;               // -1 once closed
+  int error = 0;            // of closing
   bool is_private = false;  // children that are forked off do not have it, see detail/owned_fd.hpp
-  bool by_ring = false;    // is closed without the loop waiting for it, as files may take a while
-  std::uint32_t refs = 0;  // of the owner, and of operations, awaited or not
+  bool by_ring = false;     // is closed without the loop waiting for it, as files may take a while
+  std::uint32_t refs = 0;   // of the owner, and of operations, awaited or not
   std::uint32_t pins = 0;
   bool closing = false;               // or given away
   FdOperation* operations = nullptr;  // under way, the newest first

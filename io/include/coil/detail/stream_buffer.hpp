@@ -29,10 +29,13 @@ public:
     return {data_ + end_, capacity_ - end_};
   }
   void commit(std::size_t size) noexcept { end_ += size; }
-  /// Gives back what is room only.
-  void release_if_empty() noexcept {
+  /// Room is being written to: until `unpin` it stays where it is.
+  void pin() noexcept { pinned_ = true; }
+  void unpin() noexcept {
+    pinned_ = false;
     if (empty()) release();
   }
+  bool is_pinned() const noexcept { return pinned_; }
   void append(std::span<const std::byte> data) {
     std::memcpy(room(data.size()).data(), data.data(), data.size());
     commit(data.size());
@@ -40,7 +43,7 @@ public:
   /// Takes `size` bytes away, of those that are there.
   void consume(std::size_t size) noexcept {
     begin_ += size;
-    if (empty()) release();
+    if (empty() && !pinned_) release();
   }
   void clear() noexcept { release(); }
   void swap(StreamBuffer& other) noexcept {
@@ -64,6 +67,7 @@ private:
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  bool pinned_ = false;
 };
 
 }  // namespace coil::detail

@@ -65,6 +65,8 @@ public:
   // ---- Writing ----
 
   void write(std::span<const std::byte> data);
+  /// Takes all of `data`; gives how much that was.
+  std::size_t write_from(StreamBuffer& data);
   void write_eof();
   std::size_t unsent() const noexcept { return gathered_.size() + sending_.size(); }
   bool is_above_water() const noexcept { return above_water_; }
@@ -85,6 +87,7 @@ public:
 
 private:
   void received(std::int32_t result) noexcept override;
+  void arrived(std::span<const std::byte> data) noexcept override;
   void sent(std::int32_t result) noexcept override;
   void flush() noexcept override;
   void loop_closes() noexcept override;
@@ -92,6 +95,8 @@ private:
   void begin_receive() noexcept;
   void adapt(std::size_t received, std::size_t room) noexcept;
   void wake_reader() noexcept;
+  bool begin_write();
+  void end_write() noexcept;
   void begin_send() noexcept;
   void fail_writing(int error) noexcept;
   void all_is_sent() noexcept;
@@ -102,6 +107,8 @@ private:
 
   std::uint32_t refs_ = 0;
   bool receiving_ = false;
+  bool receives_on_ = false;  // without end, and without room of its own
+  bool keeps_room_ = false;   // the next receive has room of its own, whatever is to be expected
   bool send_is_under_way_ = false;
   bool reader_waits_ = false;  // and was not woken yet
   bool ended_ = false;

@@ -19,6 +19,9 @@ public:
   class Client {
   public:
     virtual void received(std::int32_t result) noexcept = 0;
+    /// Of a receive that goes on: more of what was received. The end is told by `received`, with -ECANCELED also if
+    /// it may be begun again, or -ENOBUFS if `receive` should be used next.
+    virtual void arrived(std::span<const std::byte> data) noexcept = 0;
     virtual void sent(std::int32_t result) noexcept = 0;
 
   protected:
@@ -33,6 +36,8 @@ public:
   virtual bool can_receive() const noexcept = 0;
   virtual bool can_send() const noexcept = 0;
   virtual void receive(std::span<std::byte> room, Client& client) noexcept = 0;
+  /// Begins to receive until it is stopped, without a buffer of the client's. False if it cannot.
+  virtual bool receive_on(Client&) noexcept { return false; }
   virtual void stop_receiving() noexcept = 0;
   virtual void send(std::span<const std::byte> data, Client& client) noexcept = 0;
   /// Whether a send ends without the peer, so that it need not be stopped when the loop ends.

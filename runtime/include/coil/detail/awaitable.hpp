@@ -54,10 +54,13 @@ using CallResult = AwaitResult<std::invoke_result_t<F, Args...>>;
 template <class T>
 using Stored = std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, std::remove_cv_t<T>>;
 
-/// A result as it is kept.
+/// A result of type T as it is kept.
 template <class T>
 decltype(auto) stored(T&& result) noexcept {
-  return static_cast<T&&>(result);
+  if constexpr (std::is_reference_v<T>)
+    return std::addressof(result);
+  else
+    return static_cast<T&&>(result);
 }
 
 /// The compiler with the coroutine faults that coil detects: g++ before 13.

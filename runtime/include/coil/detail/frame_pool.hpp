@@ -17,7 +17,7 @@ class FramePool {
 public:
   void* allocate(std::size_t size) {
     const std::size_t index = size_class(size);
-    if (index < class_count && index < classes_in_use_) [[likely]] {
+    if (index < class_count) [[likely]] {
       if (Block* block = free_[index]) [[likely]] {
         free_[index] = block->next;
         ++live_;

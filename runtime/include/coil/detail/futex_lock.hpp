@@ -24,4 +24,16 @@ private:
   std::uint32_t word_ = unheld;  // after construction only through std::atomic_ref
 };
 
+/// Holds a FutexLock for a scope, without the 1,000 lines of <mutex>.
+class FutexGuard {
+public:
+  explicit FutexGuard(FutexLock& lock) noexcept : lock_(lock) { lock_.lock(); }
+  FutexGuard(const FutexGuard&) = delete;
+  FutexGuard& operator=(const FutexGuard&) = delete;
+  ~FutexGuard() { lock_.unlock(); }
+
+private:
+  FutexLock& lock_;
+};
+
 }  // namespace coil::detail

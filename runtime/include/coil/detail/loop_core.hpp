@@ -15,6 +15,15 @@ namespace coil::detail {
 
 struct LoopParts;
 
+/// What a turn of the loop has to look at beside the kernel, timers and signals: nothing in most turns.
+struct Notable {
+  bool stopping = false;  // after this turn
+  bool ending = false;    // functions that keep `run` waiting are named
+  bool flushes = false;   // residents have gathered something
+  bool traces = false;    // the way of an exception is held
+  bool any() const noexcept { return __builtin_bit_cast(std::uint32_t, *this) != 0; }
+};
+
 /// What the hot paths need of a loop.
 struct LoopCore {
   TaskState* current = nullptr;  // the task whose step runs
@@ -23,6 +32,7 @@ struct LoopCore {
   Ready** ready_end = &ready_first;
   Ready* left_of_turn = nullptr;  // what was ready when this turn began and has still to run
   bool debug = false;
+  Notable notable;
   StatePool* states = nullptr;
   std::uint64_t tasks_made = 0;
   std::size_t tasks_alive = 0;

@@ -66,7 +66,7 @@ public:
 #endif
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
-  auto final_suspend() const noexcept { return FinalOperation(); }
+  auto final_suspend() const noexcept { return FinalOperation(ends_by_itself()); }
   void unhandled_exception() noexcept;
 
   Receiver receiver_;           // null until awaited or made a task
@@ -90,18 +90,29 @@ protected:
   }
 
 private:
+  /// The root of a task that did not fail destroys itself, which spares two indirect calls; `end_task` destroys others.
+  bool ends_by_itself() const noexcept {
+    if (!receiver_.is_task()) return false;
+    TaskState& task = receiver_.task();
+    task.set(Ready::returned);
+    return !task.done();
+  }
+
   class FinalOperation {
   public:
-    bool await_ready() const noexcept { return false; }
+    explicit FinalOperation(bool ends_by_itself) noexcept : ends_by_itself_(ends_by_itself) {}
+    bool await_ready() const noexcept { return ends_by_itself_; }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> coroutine) const noexcept {
       const Receiver receiver = coroutine.promise().receiver_;
       if (!receiver.is_task()) return transfer(receiver.slot().continuation);
       receiver.task().resume = coroutine;
-      receiver.task().set(Ready::returned);
       return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
+
+  private:
+    bool ends_by_itself_;
   };
 };
 

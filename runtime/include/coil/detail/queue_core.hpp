@@ -32,29 +32,37 @@ protected:
   /// those who were woken and have not run yet are told to look again, and to wait on if need be.
   class Line : public WaitLine {
   public:
+    bool wake_one() noexcept {
+      const bool any = WaitLine::wake_one();
+      fresh_ += any;
+      return any;
+    }
+    void wake_all() noexcept {
+      while (wake_one()) continue;
+    }
     /// Before the last item, or the last free place, is taken.
     void before_last_is_taken() {
-      if (sure_ != first_unwoken()) [[unlikely]]
+      if (fresh_ != 0) [[unlikely]]
         have_woken_look_again();
     }
 
   private:
     friend class ItemWait;
-    inline void pushed(ItemWait& waiter) noexcept;
-    inline void removed(ItemWait& waiter) noexcept;
     void have_woken_look_again();
 
-    Waiter* sure_ = nullptr;  // the first one that was not told; all that were not woken are behind it
+    std::size_t fresh_ = 0;  // those that were woken and neither went on yet nor were told
   };
 
   explicit QueueCore(std::size_t maxsize) noexcept : maxsize_(maxsize) {}
   // Before and after what the calls of the same names do with the items, of which there are `size`.
   bool is_full(std::size_t size) const noexcept { return maxsize_ != 0 && size >= maxsize_; }
-  void begin_put(std::size_t size) {
+  // False if nothing can be put.
+  bool begin_put(std::size_t size) {
     if (is_full(size) || shut_down_) [[unlikely]]
-      throw_cannot_put();
+      return false;
     if (getters_.may_wake()) check_thread("Queue::put");
     if (size + 1 == maxsize_) putters_.before_last_is_taken();
+    return true;
   }
   void end_put() noexcept {
     ++unfinished_;
@@ -69,6 +77,8 @@ protected:
   void end_get() noexcept { putters_.wake_one(); }
   void begin_shutdown() const;
   void end_shutdown(std::size_t dropped) noexcept;
+  [[noreturn]] void throw_cannot_put() const;
+  [[noreturn]] void throw_cannot_get() const;
 
   std::size_t maxsize_;
   std::size_t unfinished_ = 0;
@@ -76,10 +86,6 @@ protected:
   Line getters_;
   Line putters_;
   WaitLine joiners_;
-
-private:
-  [[noreturn]] void throw_cannot_put() const;
-  [[noreturn]] void throw_cannot_get() const;
 };
 
 class QueueCore::JoinOperation final : public Operation<JoinOperation, WaitLine::Waiter> {
@@ -102,11 +108,6 @@ private:
 /// Base of get and put.
 class QueueCore::ItemWait : public WaitLine::Waiter {
 public:
-  void start() noexcept {
-    line().pushed(*this);
-    WaitLine::Waiter::start();
-  }
-
 protected:
   explicit ItemWait(Line& line) noexcept : WaitLine::Waiter(line) {}
   ItemWait(const ItemWait& other) noexcept : WaitLine::Waiter(other) {}
@@ -114,10 +115,14 @@ protected:
 
   /// After a wait. Errors: CancelledError; `std::logic_error` if the queue was destroyed.
   void go_on() {
-    if (second_look_ != nullptr || is_orphan() || is_cancelled()) [[unlikely]]
-      go_on_with_care();
-    line().removed(*this);
-    leave();
+    if (!is_fresh() || second_look_ != nullptr || is_orphan() || is_cancelled()) [[unlikely]]
+      return go_on_with_care();
+    --line().fresh_;
+    leave_woken();
+  }
+  /// Wakes another one in place of this, if the queue still exists.
+  void pass_on() noexcept {
+    if (!is_orphan()) line().wake_one();
   }
 
 private:
@@ -130,18 +135,11 @@ private:
   void look_twice();
   Coro<void> wait_until_over();
   void go_on_with_care();
+  void step_out() noexcept;
   Line& line() noexcept { return static_cast<Line&>(own_line()); }
 
   SecondLook* second_look_ = nullptr;
 };
-
-inline void QueueCore::Line::pushed(ItemWait& waiter) noexcept {
-  if (sure_ == nullptr) sure_ = &waiter;
-}
-
-inline void QueueCore::Line::removed(ItemWait& waiter) noexcept {
-  if (sure_ == &waiter) sure_ = after(waiter);
-}
 
 inline QueueCore::JoinOperation QueueCore::join() noexcept { return JoinOperation(*this); }
 

@@ -35,8 +35,12 @@ public:
   /// Passes on what is queued and takes in what is complete, calling `RingOperation::complete` for each.
   /// Waits at the most `timeout` for a completion if nothing has come: zero does not wait, negative has no end.
   virtual void poll(std::chrono::nanoseconds timeout) noexcept = 0;
-  /// Whether `poll(0)` would need a system call to do anything, or has completions at hand.
-  virtual bool has_work() const noexcept = 0;
+  /// Whether `poll(0)` would find anything to do: operations to pass on, completions at hand, or some that it takes a
+  /// system call to get at.
+  bool has_work() const noexcept {
+    return has_queued_ || look_at(shared_.completed) != look_at(shared_.taken) ||
+           (look_at(shared_.flags) & shared_.flags_that_call) != 0;
+  }
   /// Whether the kernel holds nothing of this ring, cancellations included.
   virtual bool idle() const noexcept { return in_kernel_ == 0; }
 
@@ -50,6 +54,10 @@ public:
   std::size_t may_wait() const noexcept { return may_wait_; }
   const Counters& counters() const noexcept { return counters_; }
 
+  /// Shares a ring of `entries` buffers with the kernel, see io_uring_register_buf_ring(3). False if it will not.
+  virtual bool register_buffers(void*, unsigned, std::uint16_t) noexcept { return false; }
+  virtual void unregister_buffers(std::uint16_t) noexcept {}
+
   /// Whether the running kernel knows this IORING_OP_….
   virtual bool supports(unsigned opcode) noexcept = 0;
 
@@ -57,7 +65,19 @@ protected:
   void count_in(const RingOperation& operation) noexcept;
   void count_out(const RingOperation& operation) noexcept;
 
+  /// Numbers in memory that the kernel writes to.
+  struct Shared {
+    const unsigned* completed;
+    const unsigned* taken;
+    const unsigned* flags;
+    unsigned flags_that_call;
+  };
+  static unsigned look_at(const unsigned* number) noexcept { return __atomic_load_n(number, __ATOMIC_RELAXED); }
+
   Counters counters_;
+  static constexpr unsigned none = 0;
+  Shared shared_{&none, &none, &none, 0};
+  bool has_queued_ = false;  // something waits for the next `poll` to pass it on
 
 private:
   std::size_t in_kernel_ = 0;

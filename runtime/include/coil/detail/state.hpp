@@ -86,9 +86,9 @@ struct FutureState : Ready {
 
   void ref() noexcept { ++refs; }
   inline void unref() noexcept;
-  /// Whether nothing but the block itself has to be given back.
+  /// Whether nothing but the block itself has to be given back. (What has a value has woken all who waited.)
   bool is_plain() const noexcept {
-    return phase == Phase::value && destroy_value == nullptr && waiters.empty() && (extras_or_number & 1) != 0;
+    return phase == Phase::value && destroy_value == nullptr && (extras_or_number & 1) != 0;
   }
 
   /// Stores the result; `finish()` must follow.

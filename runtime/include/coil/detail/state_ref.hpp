@@ -84,7 +84,8 @@ void check_awaitable(const FutureState* state);
 template <class T>
 class FutureOperation final : public Operation<FutureOperation<T>> {
 public:
-  explicit FutureOperation(FutureState* state) : state_(state) {}
+  explicit FutureOperation(FutureState* state)
+      : Operation<FutureOperation<T>>(Suspension::NeverAsked()), state_(state) {}
 
   bool await_ready() const {
     if (state_ && state_->done()) [[likely]]
@@ -109,7 +110,9 @@ private:
 FutureState* checked_state(FutureState* state, const char* call);
 /// Errors: InvalidStateError if it is done.
 FutureState& checked_pending(FutureState* state, const char* call);
-/// Null for a value. Errors: InvalidStateError before it is done, CancelledError if it was cancelled.
+/// Errors: InvalidStateError that names the call if it is not done.
+FutureState* checked_done(FutureState* state, const char* call);
+/// Of one that is done; null for a value. Errors: CancelledError if it was cancelled.
 std::exception_ptr exception_of(FutureState* state);
 
 /// Calls back when a future is done, through the loop. Hangs in its waiters until then, and is queued afterwards.

@@ -26,8 +26,8 @@ enum class Abort : unsigned char {
 /// Lifetime: copies are new, unlinked nodes, so that an operation may be passed around until it is awaited.
 class Suspension {
 public:
-  Suspension() noexcept = default;
-  Suspension(const Suspension&) noexcept {}
+  Suspension() noexcept : prev_(nullptr), next_(nullptr) {}
+  Suspension(const Suspension&) noexcept : Suspension() {}
   Suspension& operator=(const Suspension&) = delete;
 
   /// Ends the wait. `source` is the future that finished, where one did.
@@ -40,6 +40,9 @@ public:
   TaskState* waiting_task() const noexcept { return task_; }
 
 protected:
+  struct NeverAsked {};
+  /// Of a kind that is never asked whether it stands in a list.
+  explicit Suspension(NeverAsked) noexcept {}  // NOLINT: the links are set when it enters one
   ~Suspension() = default;
 
   /// Puts the current task to wait on this. Every `await_suspend` begins with it.
@@ -61,9 +64,9 @@ private:
   inline void park_at(std::coroutine_handle<> coroutine) noexcept;
 
 protected:
-  Suspension* prev_ = nullptr;
-  Suspension* next_ = nullptr;  // both null while in no list
-  TaskState* task_ = nullptr;   // set while parked and until resumed
+  Suspension* prev_;
+  Suspension* next_;           // both null while in no list
+  TaskState* task_ = nullptr;  // set while parked and until resumed
 };
 
 /// A FIFO of suspensions, eight bytes: a pointer to the last node of a ring.
@@ -108,6 +111,9 @@ public:
     if (node != nullptr) remove(*node);
     return node;
   }
+  Suspension* back() const noexcept { return last_; }
+  /// The node before `node`; not for the first one.
+  static Suspension* before(const Suspension& node) noexcept { return node.prev_; }
   /// The node after `node`, or null at the end.
   Suspension* after(const Suspension& node) const noexcept { return &node == last_ ? nullptr : node.next_; }
 

@@ -87,6 +87,7 @@ protected:
 
 private:
   friend class Workers;
+  friend class FunctionList;
   ThreadFunction(const ThreadFunction&) = delete;
   ThreadFunction& operator=(const ThreadFunction&) = delete;
   /// Calls the function, keeps its result and destroys it with its arguments, whether it returns or throws.
@@ -106,7 +107,7 @@ private:
   std::source_location where_;
   std::chrono::steady_clock::time_point begun_{};
 
-  // Of a thread pool, under its lock.
+  // Of those who run it, under their lock.
   enum class Place : unsigned char { nowhere, queue, thread };
   Place place_ = Place::nowhere;
   ThreadFunction* prev_ = nullptr;

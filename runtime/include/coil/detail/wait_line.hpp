@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 
+#include <coil/detail/check.hpp>
 #include <coil/detail/operation.hpp>
 
 namespace coil::detail {
@@ -28,16 +29,19 @@ public:
   /// Whether somebody may stand here who was not woken yet.
   bool may_wake() const noexcept { return next_ != nullptr; }
   /// Wakes the first one that was neither woken nor cancelled. False if there is none.
-  bool wake_one() noexcept { return next_ != nullptr && wake_next(); }
+  inline bool wake_one() noexcept;
   void wake_all() noexcept;
   /// Wakes the first one, unless it was woken or cancelled and is still to go on.
   void wake_front() noexcept;
 
 protected:
-  Waiter* first_unwoken() const noexcept { return next_; }
-  inline Waiter* after(const Waiter& waiter) const noexcept;
+  /// The last one before those that were not woken yet. Not for a line in which there is none.
+  inline Waiter* last_before_unwoken() const noexcept;
+  /// Not for the first one.
+  static inline Waiter* before(const Waiter& waiter) noexcept;
 
 private:
+  inline Waiter* after(const Waiter& waiter) const noexcept;
   inline void push(Waiter& waiter) noexcept;
   inline void remove(Waiter& waiter) noexcept;
   bool wake_next() noexcept;
@@ -51,8 +55,8 @@ private:
 /// Base of the operations that wait in a line. Leaves call `leave()` first when they go on after a wait.
 class WaitLine::Waiter : public Suspension {
 public:
-  explicit Waiter(WaitLine& line) noexcept : line_(&line) {}
-  Waiter(const Waiter& other) noexcept : Suspension(other), line_(other.line_) {}
+  explicit Waiter(WaitLine& line) noexcept : Suspension(NeverAsked()), line_(&line) {}
+  Waiter(const Waiter& other) noexcept : Suspension(NeverAsked()), line_(other.line_) {}
 
   void start() noexcept {
     state_ = State::waiting;
@@ -65,7 +69,7 @@ protected:
   /// False if the operation did not have to wait.
   bool waited() const noexcept { return state_ != State::idle; }
   /// Whether it was this one's turn, even if it was cancelled afterwards.
-  bool was_woken() const noexcept { return state_ == State::woken; }
+  bool was_woken() const noexcept { return state_ == State::woken || state_ == State::stale; }
   /// Whether the line, and what it belongs to, exists no more. Of a waiter that has waited.
   bool is_orphan() const noexcept { return line_ == nullptr; }
   /// Of one that is no orphan.
@@ -75,6 +79,14 @@ protected:
     if (line_ != nullptr) [[likely]]
       line_->remove(*this);
   }
+  /// The same of one that was woken, is no orphan and was not cancelled while it waited.
+  void leave_woken() noexcept {
+    --line_->live_;
+    line_->waiters_.remove(*this);
+  }
+  /// Whether it was woken and not told since that what it was woken for may be gone.
+  bool is_fresh() const noexcept { return state_ == State::woken; }
+  void grow_stale() noexcept { state_ = State::stale; }
   /// Wakes another one in place of this, if the line still exists.
   void pass_on() noexcept {
     if (line_ != nullptr) line_->wake_one();
@@ -91,10 +103,16 @@ private:
     idle,
     waiting,
     woken,
+    stale,      // woken, but what for may be gone by now
     cancelled,  // while it waited
     dropped,    // the line ended while it waited
   };
   Abort abort() noexcept final;
+  void wake_now() noexcept {
+    state_ = State::woken;
+    check(task_->waiting_on == this, "only the wait that a task is in wakes it");
+    task_->make_ready();
+  }
 
   WaitLine* line_;  // null once it is gone
   State state_ = State::idle;
@@ -130,6 +148,24 @@ private:
 
 inline WaitLine::Waiter* WaitLine::after(const Waiter& waiter) const noexcept {
   return static_cast<Waiter*>(waiters_.after(waiter));
+}
+
+inline bool WaitLine::wake_one() noexcept {
+  Waiter* waiter = next_;
+  if (waiter == nullptr) return false;
+  if (waiter->state_ != Waiter::State::waiting) [[unlikely]]
+    return wake_next();
+  next_ = after(*waiter);
+  waiter->wake_now();
+  return true;
+}
+
+inline WaitLine::Waiter* WaitLine::before(const Waiter& waiter) noexcept {
+  return static_cast<Waiter*>(WaitQueue::before(waiter));
+}
+
+inline WaitLine::Waiter* WaitLine::last_before_unwoken() const noexcept {
+  return next_ == nullptr ? static_cast<Waiter*>(waiters_.back()) : before(*next_);
 }
 
 inline void WaitLine::push(Waiter& waiter) noexcept {
