@@ -115,7 +115,7 @@ class Session:
     def run_one(self, case, system, round_):
         self.progress.begin(case.name, system)
         began = time.monotonic()
-        core = self.core if plan.runs_on_one_core(system) else None
+        core = self.core if plan.runs_on_one_core(case, system) else None
         figures = measure(plan.command(self.build, case, system), core)
         for printed, value in figures.items():
             self.results.add(case.figure_name(printed), system, round_, value)

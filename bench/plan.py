@@ -9,6 +9,8 @@ HERE = Path(__file__).resolve().parent
 # Every figure a case may print: its unit, and what it says.
 FIGURES = {
     "spawn": ("ns", "create a task and await it, in batches of 1000"),
+    "await_task": ("ns", "create a task and await it, one after the other"),
+    "wait_for": ("ns", "the same with a limit of 10 s, which none of them reaches"),
     "yield": ("ns", "let the others run once; 1000 tasks take turns"),
     "chain": ("ns", "await a coroutine that returns at once"),
     "timers": ("ns", "CPU time for a task that sleeps 0 to 999 ms; all of them at once"),
@@ -17,9 +19,18 @@ FIGURES = {
     "gather": ("ms", "wall time beyond 100 ms of {n} tasks that sleep 100 ms"),
     "gather_cpu": ("ms", "CPU time of {n} tasks that sleep 100 ms"),
     "gather_rss": ("MiB", "most memory in use with {n} tasks that sleep 100 ms"),
+    "cancel": ("ns", "cancel a task that sleeps, until it has ended; 100 000 of them"),
     "queue": ("ns", "an item to another task through a queue, and one back"),
     "lock": ("ns", "take a lock that is free, and release it"),
     "startup": ("ms", "start a program that prints a line from a task, until its end"),
+    "to_thread": ("ns", "an empty function to another thread, and its end back"),
+    "call_soon_threadsafe": ("ns", "a callback from one of four threads to the loop"),
+    "threadsafe_queue": ("ns", "an item from a thread to the loop"),
+    "subprocess": ("ns", "start /bin/true and wait for its end"),
+    "message": ("ns", "64 bytes to another one, and back"),
+    "switch": ("ns", "hand a token on to the next of {n} in a ring"),
+    "cpu_bound": ("ms", "{n} units of computing, some 40 ms each"),
+    "io_bound": ("ms", "{n} of them answer a peer 50 times each"),
 }
 
 SYSTEMS = {
@@ -38,6 +49,15 @@ COUNTS = {
         "limit": (200_000, 1_000_000, 3_000_000),
         "thread": (2_000, 10_000, 20_000),
         "process": (1_000, 3_000, 10_000),
+        "asyncio": (20_000, 100_000, 200_000),
+    },
+    "await_task": {
+        "coil": (300_000, 1_000_000, 3_000_000),
+        "limit": (300_000, 1_000_000, 3_000_000),
+        "asyncio": (20_000, 100_000, 200_000),
+    },
+    "wait_for": {
+        "coil": (200_000, 1_000_000, 3_000_000),
         "asyncio": (20_000, 100_000, 200_000),
     },
     "yield": {
@@ -62,6 +82,10 @@ COUNTS = {
         "process": (100, 1_000, 10_000),
         "asyncio": (20_000, 100_000, 200_000),
     },
+    "cancel": {
+        "coil": (20_000, 100_000, 100_000),
+        "asyncio": (20_000, 100_000, 100_000),
+    },
     "queue": {
         "coil": (300_000, 1_000_000, 3_000_000),
         "limit": (300_000, 1_000_000, 3_000_000),
@@ -79,6 +103,47 @@ COUNTS = {
         "process": (10, 20, 50),
         "asyncio": (3, 5, 10),
     },
+}
+
+# Between threads, processes and tasks: programs of their own, models.cpp, and on all cores.
+MODELS = {
+    "to_thread": {
+        "coil": (20_000, 100_000, 300_000),
+        "limit": (20_000, 100_000, 300_000),
+        "asyncio": (2_000, 10_000, 30_000),
+    },
+    "call_soon_threadsafe": {
+        "coil": (200_000, 1_000_000, 3_000_000),
+        "limit": (200_000, 1_000_000, 3_000_000),
+        "asyncio": (20_000, 100_000, 300_000),
+    },
+    "threadsafe_queue": {
+        "coil": (200_000, 1_000_000, 3_000_000),
+        "limit": (200_000, 1_000_000, 3_000_000),
+    },
+    "subprocess": {
+        "coil": (200, 1_000, 3_000),
+        "limit": (200, 1_000, 3_000),
+        "asyncio": (50, 200, 500),
+    },
+    "message": {
+        "coil": (200_000, 1_000_000, 3_000_000),
+        "thread": (20_000, 100_000, 300_000),
+        "process": (20_000, 100_000, 300_000),
+        "asyncio": (20_000, 100_000, 300_000),
+    },
+}
+# switch/N and the like: the systems that are asked for so many, with --quick and otherwise.
+THREE = ("coil", "thread", "process")
+CROWDS = {
+    "switch": {
+        3: (THREE + ("asyncio",), THREE + ("asyncio", "uvloop")),
+        1000: (THREE, THREE + ("asyncio", "uvloop")),
+        10_000: ((), THREE),
+        100_000: ((), ("coil",)),
+    },
+    "cpu_bound": {4: (THREE, THREE)},
+    "io_bound": {3: ((), THREE), 300: (THREE, THREE), 3000: ((), THREE)},
 }
 
 # gather/N: the systems that are asked for so many, with --quick and otherwise.
@@ -122,13 +187,16 @@ def all_cases(mode):
     """All cases in the order in which they are measured; those without a system are not for this mode."""
     column = MODES.index(mode)
     cases = []
-    for kind, systems in COUNTS.items():
-        if kind == "startup":  # the last one
+    for kind, systems in (COUNTS | MODELS).items():
+        if kind == "startup":
             cases += [gather_case(count, mode) for count in GATHERS]
         counts = {system: counts[column] for system, counts in systems.items()}
         if "asyncio" in counts:
             counts["uvloop"] = counts["asyncio"]
         cases.append(Case(kind, counts))
+    for kind, sizes in CROWDS.items():
+        for size, (quick, otherwise) in sizes.items():
+            cases.append(Case(f"{kind}/{size}", dict.fromkeys(quick if mode == "quick" else otherwise, size)))
     return cases
 
 
@@ -148,16 +216,21 @@ def missing_rivals():
 def command(build, case, system):
     """The program that makes one measurement. It prints lines `figure=value`."""
     programs = build / "bench"
-    python = [sys.executable, str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else "cases.py"))]
+    program = "models" if compares_models(case) else "cases"
+    python = [sys.executable, str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else f"{program}.py"))]
     if system == "uvloop":
         python.append("--uvloop")
     interpreted = system in ("asyncio", "uvloop")
     if case.kind == "startup":
         hello = python if interpreted else [str(programs / f"{system}-hello")]
         return [str(programs / "launch"), str(case.counts[system]), *hello]
-    return [*(python if interpreted else [str(programs / f"{system}-cases")]), case.kind, str(case.counts[system])]
+    return [*(python if interpreted else [str(programs / f"{system}-{program}")]), case.kind, str(case.counts[system])]
 
 
-def runs_on_one_core(system):
+def compares_models(case):
+    return case.kind in MODELS or case.kind in CROWDS
+
+
+def runs_on_one_core(case, system):
     """Systems of one thread are kept on one core; threads and processes may use them all."""
-    return system not in ("thread", "process")
+    return system not in ("thread", "process") and not compares_models(case)

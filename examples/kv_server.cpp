@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -51,11 +52,6 @@ coil::Coro<int> serve(std::uint16_t port, std::string path) {
 
   coil::Event expiring;
   if (!service.store.none_expires()) expiring.set();
-  auto background = coil::create_task(expire_keys(service, log.get(), expiring));
-  auto writing = log ? coil::create_task(log->write_loop()) : coil::Task<void>();
-  auto syncing = log ? coil::create_task(log->sync_loop()) : coil::Task<void>();
-  coil::Task<void> closing;
-
   Connections connections;
   const auto handle = [&](coil::Stream stream) -> coil::Coro<void> {
     service.facts.port = stream.sock_name().port();
@@ -63,16 +59,28 @@ coil::Coro<int> serve(std::uint16_t port, std::string path) {
     const auto place = connections.insert(&connection).first;
     const auto ended = co_await coil::as_result(connection.serve());
     connections.erase(place);
-    static_cast<void>(ended.value());
+    ended.value();
   };
-  const auto drain = [&] { closing = coil::create_task(close_idle(connections)); };
-  const int status = co_await example::serve(handle, port, {}, drain);
-  if (log) {
-    log->stop();
-    co_await writing;
-    co_await log->sync();
-  }
-  co_return status;
+
+  std::optional<coil::Outcome<int>> status;
+  const auto body = [&](coil::TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(expire_keys(service, log.get(), expiring));
+    coil::Task<void> writing;
+    if (log) {
+      writing = group.create_task(log->write_loop());
+      group.create_task(log->sync_loop());
+    }
+    const auto drain = [&] { group.create_task(close_idle(connections)); };
+    status.emplace(co_await coil::as_result(example::serve(handle, port, {}, drain)));
+    if (log) {
+      log->stop();
+      co_await writing;
+      co_await log->sync();
+    }
+    group.cancel();
+  };
+  co_await coil::task_group(body);
+  co_return status->value();
 }
 
 }  // namespace

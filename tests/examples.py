@@ -17,11 +17,12 @@ import sys
 from example_check import Failed, expect, main, output_until, run, step
 
 COUNT_AS_ARGUMENT = {"gather_three_workers": 1, "copy_file": 2, "echo_server": 1, "echo_client": 1, "hash_files": 1,
-                     "pool_hash": 1, "chat": 1, "tcp_proxy": 2, "port_scan": 2, "udp_dns": 2,
-                     "kv_server": 2}
+                     "pool_hash": 1, "chat": 1, "http_server": 2, "kv_server": 2, "tcp_proxy": 2, "port_scan": 2,
+                     "udp_dns": 2}
 ANY_COUNT = {"supervisor"}
-WITH_PEERS = {"echo_server", "echo_client", "chat", "tcp_proxy", "udp_dns", "kv_server", "supervisor",
-              "pg_query"}  # do not end by themselves, or not without a server
+# Do not end by themselves, or not without a server.
+WITH_PEERS = {"echo_server", "echo_client", "chat", "http_server", "kv_server", "pg_query", "supervisor", "tcp_proxy",
+              "udp_dns"}
 BAD_NUMBERS = ["x", "1.5", "0x10", "1e3", " 5", "5 ", "+5", "-1", "1000000001", "99999999999999999999", "५"]
 
 
@@ -295,6 +296,25 @@ def rate_limit(programs, folder):
     times = [time for time, _ in begun]
     expect(all(late - early >= 100 for early, late in zip(times, times[4:])), f"more than four at once: {printed}")
     expect("10 requests, at most 3 at a time" in printed, f"prints {printed}")
+
+
+@step("three_models: the same worker as threads, processes and tasks, then what each cost")
+def three_models(programs, folder):
+    printed = run(programs["three_models"]).stdout
+    workers, _, table = printed.partition("\n\n")
+    lines = workers.splitlines()
+    expect(len(lines) == 18, f"prints {len(lines)} lines of workers: {printed}")
+    for start in range(0, 18, 6):  # a model after the other
+        expected = [f"worker {number}: {what}" for what in ("started", "finished") for number in (1, 2, 3)]
+        model = lines[start:start + 6]
+        expect(sorted(model) == sorted(expected), f"a model prints {model}")
+        for number in (1, 2, 3):
+            expect(model.index(f"worker {number}: started") < model.index(f"worker {number}: finished"), f"{model}")
+    rows = [line.split() for line in table.splitlines()]
+    expect([row[0] for row in rows] == ["model", "threads", "processes", "tasks"], f"the table is {table}")
+    expect(rows[0][1:] == ["wall", "CPU", "memory"], f"the table is {table}")
+    for row in rows[1:]:
+        expect(row[2::2] == ["s", "ms", "KiB"] and float(row[1]) >= 0.2, f"a row is {row}")
 
 
 if __name__ == "__main__":

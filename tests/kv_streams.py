@@ -15,7 +15,7 @@ PATTERNS = [b"*", b"k*", b"?", b"[a-k]*", b"[^a]*", b"\\k", b"a\\]b", b"h[ae]llo
 COMMANDS = b"""append auth client command config dbsize decr decrby del echo exists expire expireat flushall flushdb get
     getdel getex getset hello incr incrby keys mget mset msetnx persist pexpire pexpireat pexpiretime ping psetex pttl publish
     punsubscribe quit reset select set set set set setex setnx strlen subscribe psubscribe ttl type unlink unsubscribe
-    SET Get foo""".split()
+    SET Get foo config|get""".split()
 RARE = {b"quit", b"subscribe", b"psubscribe"}
 SUBCOMMANDS = {
     b"client": [[b"getname"], [b"setname", b"me"], [b"setname", b"a b"], [b"setname"], [b"foo"], []],
@@ -136,11 +136,13 @@ class Streams:
         return [stream[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(stream)])]
 
 
-def same(one, other):
-    """Whether two answers are the same, but for the time that was left for a key, or that it is at."""
-    if one == other:
+def same(theirs, ours):
+    """Whether the answer of Redis and ours are the same, but for what time it is and the number of the connection."""
+    if theirs == ours:
         return True
-    ours, theirs = one.split(b"\r\n"), other.split(b"\r\n")
+    if len(theirs) >= 1 << 16 and ours.startswith(theirs):
+        return True  # Redis drops the rest of much when the client has said that it sends no more
+    theirs, ours = (re.sub(rb"\$2\r\nid\r\n:\d+", b"id", answer).split(b"\r\n") for answer in (theirs, ours))
     def near(a, b):
         number = rb":[1-9]\d{3,}"
         return a == b or bool(re.fullmatch(number, a) and re.fullmatch(number, b) and abs(int(a[1:]) - int(b[1:])) < 60_000)

@@ -40,6 +40,20 @@ async def spawn(count):
     show_ns_each("spawn", start, count)
 
 
+async def await_task(count):
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        await asyncio.create_task(nothing())
+    show_ns_each("await_task", start, count)
+
+
+async def wait_for(count):
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        await asyncio.wait_for(asyncio.create_task(nothing()), 10)
+    show_ns_each("wait_for", start, count)
+
+
 async def yield_often(times):
     for _ in range(times):
         await asyncio.sleep(0)
@@ -118,6 +132,17 @@ async def gather(count):
     show("gather_rss", peak_mib())
 
 
+async def cancel(count):
+    tasks = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(count)]
+    await asyncio.sleep(0)  # all of them sleep now
+    start = time.perf_counter_ns()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    show_ns_each("cancel", start, count)
+    assert all(task.cancelled() for task in tasks)
+
+
 async def answer(there, back, count):
     for _ in range(count):
         await back.put(await there.get() + 1)
@@ -146,8 +171,8 @@ async def lock(count):
     show_ns_each("lock", start, count)
 
 
-CASES = {"spawn": spawn, "yield": yield_, "chain": chain, "timers": timers, "idle": idle, "gather": gather,
-         "queue": queue, "lock": lock}
+CASES = {"spawn": spawn, "await_task": await_task, "wait_for": wait_for, "yield": yield_, "chain": chain,
+         "timers": timers, "idle": idle, "gather": gather, "cancel": cancel, "queue": queue, "lock": lock}
 
 
 def main(arguments):

@@ -28,6 +28,24 @@ coil::Coro<void> spawn(long count) {
   watch.print_ns_each("spawn", count);
 }
 
+coil::Coro<void> await_task(long count) {
+  const measure::Stopwatch watch;
+  for (long i = 0; i < count; ++i) {
+    const auto task = coil::create_task(nothing());
+    co_await task;
+  }
+  watch.print_ns_each("await_task", count);
+}
+
+coil::Coro<void> wait_for(long count) {
+  const measure::Stopwatch watch;
+  for (long i = 0; i < count; ++i) {
+    const auto task = coil::create_task(nothing());
+    co_await coil::wait_for(task, std::chrono::seconds(10));
+  }
+  watch.print_ns_each("wait_for", count);
+}
+
 coil::Coro<void> yield_often(long times) {
   for (long i = 0; i < times; ++i) co_await coil::yield();
 }
@@ -111,6 +129,20 @@ coil::Coro<void> gather(long count) {
   measure::print_gather(wall, cpu, measure::peak_mib());
 }
 
+coil::Coro<void> sleep_long() { co_await coil::sleep(std::chrono::hours(1)); }
+
+coil::Coro<void> cancel(long count) {
+  Tasks tasks;
+  for (long i = 0; i < count; ++i) tasks.push_back(coil::create_task(sleep_long()));
+  co_await coil::yield();  // all of them sleep now
+  const measure::Stopwatch watch;
+  for (const auto& task : tasks) task.cancel();
+  const auto ended = co_await coil::wait(tasks);
+  watch.print_ns_each("cancel", count);
+  for (const auto& task : ended.done)
+    if (!task.cancelled()) std::abort();
+}
+
 coil::Coro<void> answer(coil::Queue<long>& there, coil::Queue<long>& back, long count) {
   for (long i = 0; i < count; ++i) {
     const long value = co_await there.get();
@@ -155,11 +187,14 @@ void run(long count) {
 int main(int argc, char** argv) {
   return measure::run_case(argc, argv,
                            {{"spawn", run<spawn>},
+                            {"await_task", run<await_task>},
+                            {"wait_for", run<wait_for>},
                             {"yield", run<yield>},
                             {"chain", run<chain>},
                             {"timers", run<timers>},
                             {"idle", run<idle>},
                             {"gather", run<gather>},
+                            {"cancel", run<cancel>},
                             {"queue", run<queue>},
                             {"lock", run<lock>}});
 }

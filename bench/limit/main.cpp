@@ -21,6 +21,16 @@ Job spawn(long count) {
   watch.print_ns_each("spawn", count);
 }
 
+Job await_task(long count) {
+  const measure::Stopwatch watch;
+  for (long i = 0; i < count; ++i) {
+    Countdown one;
+    nothing().start_under(one);
+    co_await one;
+  }
+  watch.print_ns_each("await_task", count);
+}
+
 Job yield_often(long times) {
   for (long i = 0; i < times; ++i) co_await limit::Yield{};
 }
@@ -129,6 +139,7 @@ void run(long count) {
 int main(int argc, char** argv) {
   return measure::run_case(argc, argv,
                            {{"spawn", run<spawn>},
+                            {"await_task", run<await_task>},
                             {"yield", run<yield>},
                             {"chain", run<chain>},
                             {"timers", run<timers>},

@@ -1,5 +1,9 @@
 // One connection of the server: bytes in, commands, bytes out.
 #pragma once
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <chrono>
 #include <string_view>
 #include <system_error>
@@ -13,6 +17,7 @@
 namespace kv {
 
 constexpr std::size_t unsent_max = 64 << 10;  // with more on the way to a client, no further command is carried out
+constexpr auto patience = std::chrono::seconds(30);      // for a client to read the rest of its replies at the end
 constexpr auto farewell_time = std::chrono::seconds(1);  // for a client to read the last reply and close
 
 inline std::int64_t wall_ms() {
@@ -25,6 +30,7 @@ public:
   /// `log` may be null. `expiring` is set when there are keys that expire.
   Connection(coil::Stream stream, Service& service, LogFile* log, coil::Event& expiring)
       : stream_(std::move(stream)), service_(service), log_(log), expiring_(expiring) {
+    keep_alive(stream_.fd());
     id = ++service_.session_ids;
     ++service_.facts.connections;
   }
@@ -42,9 +48,11 @@ public:
     if (lost || out.overrun()) stream_.abort();
     if (ended.has_value() || ended.cancelled()) co_return;
     try {
-      static_cast<void>(ended.value());
+      ended.value();
     } catch (const std::system_error&) {
       // the client has gone
+    } catch (const coil::TimeoutError&) {
+      stream_.abort();
     }
   }
 
@@ -53,7 +61,7 @@ public:
     if (lost) return stream_.abort();
     if (holding_) return;
     offer();
-    if (out.size() != 0 && (pump_ == coil::Task<void>() || pump_.done())) pump_ = coil::create_task(send());
+    if (out.size() != 0 && (pump_ == coil::Task<void>() || pump_.done())) pump_ = coil::create_task(pump());
   }
 
   /// Whether nothing has come since the last call, and no command is under way.
@@ -62,6 +70,15 @@ public:
   void abort() { stream_.abort(); }
 
 private:
+  /// A client whose machine has gone is noticed after ten minutes.
+  static void keep_alive(int fd) {
+    const int on = 1, idle = 300, interval = 100, count = 3;
+    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+  }
+
   coil::Coro<void> answer() {
     while (!closing) {
       std::string_view bytes = co_await stream_.peek();
@@ -81,6 +98,7 @@ private:
       if (out.size() != 0 || stream_.unsent() > unsent_max) co_await send();
       busy_ = false;
     }
+    leave();  // nothing more may be written
     co_await say_farewell();
   }
 
@@ -114,9 +132,18 @@ private:
     }
   }
 
+  coil::Coro<void> pump() {
+    try {
+      co_await send();
+    } catch (const std::system_error&) {
+      // the client has gone; who reads from it learns of it, too
+    }
+  }
+
   /// Closed at once, with something unread, the connection would be reset, and the last reply lost.
   coil::Coro<void> say_farewell() {
-    co_await stream_.flush();
+    const auto send_rest = [this]() -> coil::Coro<void> { co_await stream_.flush(); };
+    co_await coil::timeout(patience, send_rest);
     stream_.write_eof();
     const auto read_on = [this]() -> coil::Coro<void> {
       for (;;) {

@@ -6,9 +6,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "../support.hpp"
@@ -41,8 +44,8 @@ public:
   void write_soon() { pending_.set(); }
 
   coil::Coro<void> write_loop() {
-    while (!stopping_) {
-      co_await pending_.wait();
+    while (!stopping_ || service_.log.size() != 0) {
+      if (!stopping_) co_await pending_.wait();
       pending_.clear();
       if (service_.log.size() == 0) {
         round_->done.set();  // nothing is missing
@@ -71,8 +74,7 @@ public:
   coil::Coro<void> sync() {
     unsynced_.clear();
     const auto synced = co_await coil::as_result(coil::fdatasync(fd_.fd));
-    if (!synced.has_value() && !synced.cancelled())
-      say("cannot be synced: " + reason(synced.exception()));
+    if (!synced.has_value() && !synced.cancelled()) say("cannot be synced: " + reason(synced.exception()));
   }
 
 private:
@@ -89,11 +91,21 @@ private:
   [[noreturn]] void refuse(const std::string& why) const { throw std::runtime_error(path_ + ": " + why); }
   void say(const std::string& what) const { fmt::print(stderr, "{}: {}\n", path_, what); }
 
+  /// A server that was killed lets go of the file a moment later, when the kernel has ended what its ring had under way.
+  bool lock() const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+    while (::flock(fd_.fd, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+
   void load() {
     struct ::stat status{};
     if (::fstat(fd_.fd, &status) != 0) example::refuse(path_, errno);
     if (!S_ISREG(status.st_mode)) refuse("is no regular file");
-    if (::flock(fd_.fd, LOCK_EX | LOCK_NB) != 0) refuse("is in use by another process");
+    if (!lock()) refuse("is in use by another process");
     size_ = static_cast<std::size_t>(status.st_size);
     if (size_ == 0) return sync_folder();
     void* bytes = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd_.fd, 0);

@@ -132,6 +132,12 @@ inline void reply_unknown(Session& session, const Request& request) {
   session.out.error(text);
 }
 
+/// What a request may begin with: a subcommand is not called by its full name.
+inline const Command* find_top_command(std::string_view name) {
+  const Command* command = find_command(name);
+  return command != nullptr && command->name.find('|') == name.npos ? command : nullptr;
+}
+
 /// Whether a web page may be behind it, which makes its user's browser send commands.
 inline bool is_http(std::string_view word) { return is_word(word, "post") || is_word(word, "host:"); }
 
@@ -149,7 +155,7 @@ inline const Command* find_subcommand(Session& session, const Request& request, 
 inline void Service::execute(Session& session, const Request& request) {
   ++commands;
   if (request[0] != session.last_word) {
-    session.last = find_command(request[0]);
+    session.last = find_top_command(request[0]);
     session.last_word = session.last ? request[0] : std::string_view();
   }
   const Command* command = session.last;
@@ -174,7 +180,7 @@ inline void Service::execute(Session& session, const Request& request) {
 
 inline bool Service::replay(const Request& record) {
   Session reader;
-  const Command* command = find_command(record[0]);
+  const Command* command = find_top_command(record[0]);
   if (command == nullptr || !command->replays) return false;
   const bool was_logging = std::exchange(logging, false);
   execute(reader, record);

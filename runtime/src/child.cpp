@@ -63,7 +63,7 @@ void MultiWait::child_woken(Child& child) noexcept {
 
 void MultiWait::end() noexcept {
   ended_ = true;
-  unhook_all();
+  if (left_ != 0) unhook_all();
   waking_ = wake_in_two_steps(*task_);
 }
 
@@ -101,25 +101,21 @@ void MultiWait::cancel_after(const Child& child, Which which) noexcept {
 
 bool GatherOperation::await_ready() noexcept {
   bool any_left = false;
-  bool owned_left = false;
+  bool any_owned_left = false;
   for (const Child& child : children_) {
     FutureState& state = child.state();
+    owned_left_ += child.owned();
     if (!state.done()) {
       any_left = true;
-      owned_left |= child.owned();
+      any_owned_left |= child.owned();
     } else if (state.phase != Phase::value) {
       state.set(Ready::retrieved);
       if (!collect_ && failure_ == nullptr) failure_ = &state;
     }
   }
-  if (!any_left || (failure_ != nullptr && !owned_left)) return true;
+  if (!any_left || (failure_ != nullptr && !any_owned_left)) return true;
   failure_ = nullptr;  // start() finds it again
   return false;
-}
-
-void GatherOperation::start() noexcept {
-  for (const Child& child : children_) owned_left_ += child.owned();
-  hook_all();
 }
 
 bool GatherOperation::child_done(Child& child) noexcept {

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "fork.hpp"
 #include "map_aligned.hpp"
@@ -101,12 +102,13 @@ void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
   const std::size_t bytes = class_size(index);
   if (bytes % 64 == 0) carve_ += -reinterpret_cast<std::uintptr_t>(carve_) % 64;
   if (static_cast<std::size_t>(carve_end_ - carve_) < bytes) {
-    add_slab();
-    if (Block* block = free_[index]) {  // adopted from a thread that ended
+    adopt_orphan();
+    if (Block* block = free_[index]) {
       free_[index] = block->next;
       ++live_;
       return block;
     }
+    add_slab();
   }
   void* memory = carve_;
   carve_ += bytes;
@@ -126,28 +128,40 @@ void FramePool::deallocate_slowly(void* memory, std::size_t size, std::size_t in
   deallocate(memory, size);
 }
 
-void FramePool::add_slab() {
-  {
-    const std::lock_guard lock(orphans().mutex);
-    if (FramePool* orphan = orphans().first) {
-      orphans().first = reinterpret_cast<FramePool*>(orphan->carve_end_);
-      for (std::size_t index = 0; index < class_count; ++index) {
-        while (Block* block = orphan->free_[index]) {
-          orphan->free_[index] = block->next;
-          block->next = free_[index];
-          free_[index] = block;
-        }
-      }
-      while (Slab* slab = orphan->slabs_) {
-        orphan->slabs_ = slab->next;
-        slab->next = slabs_;
-        slab->owner = this;
-        slabs_ = slab;
-        ++slab_count_;
-      }
-      delete orphan;
+// What a thread left behind when it ended, or gave away.
+void FramePool::adopt_orphan() noexcept {
+  const std::lock_guard lock(orphans().mutex);
+  FramePool* orphan = orphans().first;
+  if (orphan == nullptr) return;
+  orphans().first = reinterpret_cast<FramePool*>(orphan->carve_end_);
+  for (std::size_t index = 0; index < class_count; ++index) {
+    while (Block* block = orphan->free_[index]) {
+      orphan->free_[index] = block->next;
+      block->next = free_[index];
+      free_[index] = block;
     }
   }
+  while (Slab* slab = orphan->slabs_) {
+    orphan->slabs_ = slab->next;
+    slab->next = slabs_;
+    slab->owner = this;
+    slabs_ = slab;
+    ++slab_count_;
+  }
+  delete orphan;
+}
+
+void FramePool::give_away() noexcept {
+  auto* given = new (std::nothrow) FramePool;
+  if (given == nullptr) return;
+  std::swap(given->free_, free_);
+  given_away_ = -live_;
+  const std::lock_guard lock(orphans().mutex);
+  given->carve_end_ = reinterpret_cast<char*>(orphans().first);
+  orphans().first = given;
+}
+
+void FramePool::add_slab() {
   auto* slab = new (map_aligned(slab_size)) Slab{slabs_, this};
   slabs_ = slab;
   ++slab_count_;

@@ -9,9 +9,12 @@
 #include <coil/detail/check.hpp>
 
 #include "exception_trace.hpp"
+#include "faulty_ring.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
+#include "ring_cache.hpp"
 #include "started_thread.hpp"
+#include "step_observer.hpp"
 #include "task_step.hpp"
 #include "thread_report.hpp"
 #include "uring_ring.hpp"
@@ -27,9 +30,21 @@ using std::chrono::nanoseconds;
 
 namespace detail {
 
+namespace {
+
+std::unique_ptr<Ring> make_ring(LoopParts& parts) {
+  std::unique_ptr<Ring> ring = RingCache::take(parts.options.ring_entries);
+  if (ring == nullptr) ring = std::make_unique<UringRing>(parts.options.ring_entries);
+  if (parts.options.faults != nullptr || parts.options.network != nullptr)
+    ring = std::make_unique<FaultyRing>(std::move(ring), parts.options.faults, parts.options.network, parts);
+  return ring;
+}
+
+}  // namespace
+
 LoopParts::LoopParts(const RunOptions& run_options)
     : options(run_options),
-      ring(std::make_unique<UringRing>(run_options.ring_entries)),
+      ring(make_ring(*this)),
       is_virtual(run_options.clock == Clock::virtual_),
       timers(now()),
       shuffler(static_cast<std::minstd_rand::result_type>(run_options.shuffle_seed.value_or(0) * 2654435761U + 1)) {}
@@ -71,6 +86,8 @@ Loop::~Loop() {
 // All that a turn does before it runs what is ready; nothing of it where the loop is quiet.
 void Loop::look_around() noexcept {
   if (std::exchange(notable.traces, false)) detail::forget_trace();
+  if (notable.observed && time_point::clock::now() > parts->observer->deadline) [[unlikely]]
+    parts->observer->overdue();
   poll_kernel();
   if (parts->signalled.load(std::memory_order_relaxed)) queue_signal_handlers();
   if (notable.ending) [[unlikely]]
@@ -84,7 +101,7 @@ void Loop::poll_kernel() noexcept {
   if (has_ready() || notable.stopping) {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
-    const nanoseconds wait = notable.ending ? parts->until_naming(time_to_wait()) : time_to_wait();
+    const nanoseconds wait = notable.ending || notable.observed ? parts->until_naming(time_to_wait()) : time_to_wait();
     if (wait.count() != 0) {
       ++parts->wakeups;
       parts->note_time(time_point::clock::now(), debug);
@@ -135,7 +152,7 @@ void Loop::take_inbox() noexcept {
 }
 
 void Loop::fire_timers() noexcept {
-  if (parts->timers.empty()) return;
+  if (parts->timers.empty() || parts->timers_are_far()) return;
   const time_point now = parts->now();
   if (!parts->is_virtual) parts->note_time(now, debug);
   while (detail::TimedSuspension* timer = parts->timers.pop_due(now)) timer->wake(nullptr);
@@ -145,6 +162,8 @@ void Loop::fire_timers() noexcept {
   Ready* first = take_ready();
   if (parts->options.shuffle_seed) [[unlikely]]
     first = shuffle(first);
+  if (notable.observed) [[unlikely]]
+    return run_ready_observed(first);
   if (debug) [[unlikely]]
     return run_ready_timed(first);
   while (first != nullptr) {
@@ -158,6 +177,24 @@ void Loop::fire_timers() noexcept {
       run_callback(static_cast<Callback&>(node));
   }
   current = nullptr;
+}
+
+void Loop::run_ready_observed(Ready* first) noexcept {
+  while (first != nullptr) {
+    Ready& node = *first;
+    left_of_turn = first = node.next;
+    if (!node.has(Ready::is_task)) {
+      run_callback(static_cast<Callback&>(node));
+      continue;
+    }
+    auto& task = static_cast<TaskState&>(node);
+    task.ref();
+    parts->observer->before_step(task);
+    detail::run_step(*this, task);
+    current = nullptr;
+    parts->observer->after_step(task);
+    task.unref();
+  }
 }
 
 void Loop::run_ready_timed(Ready* first) noexcept {
@@ -260,19 +297,32 @@ void Loop::close() noexcept {
   parts->close_residents();
   parts->wake_up.disarm(*parts->ring);
   while (!parts->ring->idle()) parts->ring->poll(nanoseconds(-1));
-  drop_ready();
-  constexpr time_point end_of_time = time_point::max();
-  while (detail::TimedSuspension* timer = parts->timers.pop_due(end_of_time)) timer->wake(nullptr);
-  drop_ready();
+  drop_callbacks();
+  detail::check(tasks_alive == 0, "no task is left when a loop closes");
   delete std::exchange(parts, nullptr);
   states->orphan();
-  detail::frame_pool.trim();
+  if (!detail::RingCache::is_active()) detail::frame_pool.trim();
 }
 
-void Loop::drop_ready() noexcept {
-  for (Ready* node = take_ready(); node != nullptr;) {
-    detail::check(!node->has(Ready::is_task), "no task is left when a loop closes");
-    static_cast<Callback*>(std::exchange(node, node->next))->unref();
+// What is queued is destroyed, and what is queued by that. A task that begins there stays, and so do timers, one of
+// which may be the task's.
+void Loop::drop_callbacks() noexcept {
+  constexpr time_point end_of_time = time_point::max();
+  bool any = true;
+  while (std::exchange(any, false)) {
+    for (Ready* node = take_ready(); node != nullptr;) {
+      Ready& dropped = *std::exchange(node, node->next);
+      if (dropped.has(Ready::is_task)) {
+        push_ready(dropped);
+      } else {
+        static_cast<Callback&>(dropped).unref();
+        any = true;
+      }
+    }
+    while (tasks_alive == 0 && !parts->timers.empty()) {
+      parts->timers.pop_due(end_of_time)->wake(nullptr);
+      any = true;
+    }
   }
 }
 

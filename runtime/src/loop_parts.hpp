@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <pthread.h>
+#include <time.h>
 
 #include <coil/detail/generator_link.hpp>
 #include <coil/detail/resident.hpp>
@@ -15,6 +16,7 @@
 
 #include "inbox.hpp"
 #include "loop_service.hpp"
+#include "step_observer.hpp"
 
 namespace coil::detail {
 
@@ -94,6 +96,7 @@ struct LoopParts {
   std::minstd_rand shuffler;
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
+  StepObserver* observer = nullptr;  // of a test
 
   // At the end of `run`, functions that keep it waiting are named, in real time: first after this long, then rarer.
   time_point ending_since{};
@@ -105,16 +108,29 @@ struct LoopParts {
     ending_since = time_point::clock::now();
     naming_after = std::max<std::chrono::nanoseconds>(options.stuck_function_duration, std::chrono::milliseconds(1));
   }
-  /// The most that the loop may sleep at the end of `run`, if it would sleep for `wait` (negative: without end).
+  /// The most that the loop may sleep at the end of `run`, or under a test's eyes, if it would sleep for `wait` (negative: without end).
   std::chrono::nanoseconds until_naming(std::chrono::nanoseconds wait) const noexcept {
     if (wait.count() == 0) return wait;
-    const auto left = std::max<std::chrono::nanoseconds>(ending_since + naming_after - time_point::clock::now(),
-                                                         std::chrono::nanoseconds(1));
+    if (observer != nullptr) wait = at_most_until(observer->deadline, wait);
+    return naming_after.count() == 0 ? wait : at_most_until(ending_since + naming_after, wait);
+  }
+  static std::chrono::nanoseconds at_most_until(time_point end, std::chrono::nanoseconds wait) noexcept {
+    const auto left = std::max<std::chrono::nanoseconds>(end - time_point::clock::now(), std::chrono::nanoseconds(1));
     return wait.count() < 0 ? left : std::min(wait, left);
   }
   /// Whether nothing comes from the kernel, of a timer or a signal, nor is to go to the kernel.
   bool is_quiet() const noexcept {
     return timers.empty() && !signalled.load(std::memory_order_relaxed) && !ring->has_work();
+  }
+  /// Whether no timer is due for certain. Asked on every turn; where there are virtual machines to look at the clock may
+  /// take 200 ns, and at the one that counts the kernel's ticks a tenth of it.
+  bool timers_are_far() const noexcept {
+    if (is_virtual) return false;
+    constexpr auto behind_max = std::chrono::milliseconds(20);  // two of the longest ticks that kernels have
+    timespec ticks{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &ticks);
+    return std::chrono::seconds(ticks.tv_sec) + std::chrono::nanoseconds(ticks.tv_nsec) + behind_max <
+           timers.soonest().time_since_epoch();
   }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;

@@ -184,6 +184,7 @@ void Runner::finish() noexcept {
       end_all();
       close_services();
       loop_->end_default_threads();
+      loop_->drop_callbacks();
     } while (loop_->tasks_alive != 0);
     loop_->close();
   }

@@ -5,15 +5,27 @@
 
 namespace coil {
 
-Timeout::Timeout(std::optional<time_point> when) : when_(when) { arm(); }
+Timeout::Timeout(const detail::Deadline& deadline) {
+  switch (deadline.kind) {
+    case detail::Deadline::Kind::never:
+      return;
+    case detail::Deadline::Kind::after:
+      when_ = detail::saturating_add(get_running_loop().time(), deadline.delay);
+      arm(deadline.delay.count() <= 0);
+      return;
+    case detail::Deadline::Kind::at:
+      when_ = deadline.when;
+      arm(deadline.when <= get_running_loop().time());
+      return;
+  }
+}
 
 Timeout::~Timeout() { timer_.cancel(); }
 
-void Timeout::arm() {
-  if (!when_) return;
+void Timeout::arm(bool due) {
   Loop& loop = get_running_loop();
   const auto expire_it = [this] { expire(); };
-  if (*when_ <= loop.time())
+  if (due)
     timer_ = loop.call_soon(expire_it);
   else
     timer_ = loop.call_at(*when_, expire_it);
@@ -24,7 +36,7 @@ void Timeout::reschedule(std::optional<time_point> when) {
     detail::throw_logic_error("coil: Timeout::reschedule() after the deadline expired or the body ended");
   timer_.cancel();
   when_ = when;
-  arm();
+  if (when) arm(*when <= get_running_loop().time());
 }
 
 void Timeout::expire() noexcept {
@@ -43,18 +55,6 @@ bool Timeout::leave(bool body_was_cancelled) noexcept {
 }
 
 namespace detail {
-
-std::optional<time_point> Deadline::resolve() const {
-  switch (kind) {
-    case Kind::never:
-      return std::nullopt;
-    case Kind::after:
-      return saturating_add(get_running_loop().time(), delay);
-    case Kind::at:
-      break;
-  }
-  return when;
-}
 
 // Cancels what is awaited and waits for it, whatever it answers; if it is cancelled meanwhile, no longer.
 Coro<void> end_expired(Child child) {

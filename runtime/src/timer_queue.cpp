@@ -129,8 +129,17 @@ TimerQueue::~TimerQueue() {
   std::free(wheel_);
 }
 
+// A timer's level is that of the highest digit in which its tick differs from the current one. So every slot of a
+// level lies ahead of all slots of the levels below it.
+inline TimerQueue::Slot TimerQueue::slot_for(std::uint64_t tick) const noexcept {
+  const int highest = 63 - std::countl_zero(tick ^ tick_);
+  const int level = highest < first_bits ? 0 : 1 + (highest - first_bits) / level_bits;
+  return {level, (tick >> shift_of(level)) & (slots_of(level) - 1)};
+}
+
 void TimerQueue::add(TimedSuspension& timer, time_point when) {
   timer.when_ = when;
+  soonest_ = std::min(soonest_, when);
   timer.arrive(next_order_++);
   place(timer);
   ++size_;
@@ -174,7 +183,7 @@ time_point TimerQueue::next_batch(std::chrono::nanoseconds slack, std::size_t co
 
 // All that the wheel holds is later than what it has passed, so it is turned by one slot, and only when nothing else is
 // left: the run stays short and in the cache however far the loop is behind.
-TimedSuspension* TimerQueue::pop_due(time_point now) {
+TimedSuspension* TimerQueue::pop_any_due(time_point now) {
   if (size_ == 0) return nullptr;
   const Entry* entry = first();
   if (const std::uint64_t tick = tick_of(now); entry == nullptr && tick > tick_) {
@@ -185,7 +194,14 @@ TimedSuspension* TimerQueue::pop_due(time_point now) {
     }
     if (entry == nullptr) advance(tick);
   }
-  if (entry == nullptr || entry->when > nanoseconds_of(now)) return nullptr;
+  if (entry == nullptr || entry->when > nanoseconds_of(now)) {
+    if (entry != nullptr) {
+      soonest_ = time_point(time_point::duration(entry->when));
+    } else if (Slot slot{}; next_slot(slot)) {
+      soonest_ = time_point(time_point::duration(static_cast<std::int64_t>(start_of(slot) << tick_bits)));
+    }
+    return nullptr;
+  }
   TimedSuspension* timer = entry->timer;
   --size_;
   if (timer->is_in(Place::heap)) {
@@ -198,14 +214,6 @@ TimedSuspension* TimerQueue::pop_due(time_point now) {
 }
 
 // ---- The wheel -------------------------------------------------------------------------------------------
-
-// A timer's level is that of the highest digit in which its tick differs from the current one. So every slot of a
-// level lies ahead of all slots of the levels below it.
-TimerQueue::Slot TimerQueue::slot_for(std::uint64_t tick) const noexcept {
-  const int highest = 63 - std::countl_zero(tick ^ tick_);
-  const int level = highest < first_bits ? 0 : 1 + (highest - first_bits) / level_bits;
-  return {level, (tick >> shift_of(level)) & (slots_of(level) - 1)};
-}
 
 std::uint64_t TimerQueue::start_of(Slot slot) const noexcept {
   const int low = shift_of(slot.level);

@@ -52,6 +52,7 @@ UringRing::~UringRing() {
 // Older kernels know fewer of the flags and answer EINVAL; a user without locked memory left gets ENOMEM. The kernel
 // gives the memory of a closed ring back some milliseconds late, so one who opens many in turn waits for it.
 void UringRing::set_up(unsigned entries) {
+  features_ = RingFeatures::from_environment();
   int error = open_ring(entries);
   for (auto pause = pause_for_memory_min; error == ENOMEM && pause <= pause_for_memory_max; pause *= 2) {
     std::this_thread::sleep_for(pause);
@@ -62,20 +63,21 @@ void UringRing::set_up(unsigned entries) {
     io_uring_queue_exit(&ring_);
     throw_ring_unavailable(ENOSYS);
   }
-  io_uring_register_ring_fd(&ring_);  // spares a look-up per call; not everywhere to be had
+  if (features_.may_use(RingFeature::registered_fd))
+    io_uring_register_ring_fd(&ring_);  // spares a look-up per call; not everywhere to be had
 }
 
 // Opens it as large as it can, with the flags that the kernel knows; gives the error, 0 for none.
 int UringRing::open_ring(unsigned entries) noexcept {
   constexpr unsigned always = IORING_SETUP_CLAMP;
-  constexpr unsigned flag_sets[] = {
-      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-          IORING_SETUP_TASKRUN_FLAG,                                                             // 6.1
-      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  // 5.19
-      always,
-  };
-  int error = 0;
-  for (const unsigned flags : flag_sets) {
+  constexpr unsigned deferred = always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+                                IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;  // 6.1
+  constexpr unsigned cooperative =
+      always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;  // 5.19
+  int error = EINVAL;
+  for (const unsigned flags : {deferred, cooperative, always}) {
+    if (flags == deferred && !features_.may_use(RingFeature::defer_taskrun)) continue;
+    if (flags == cooperative && !features_.may_use(RingFeature::coop_taskrun)) continue;
     for (unsigned size = entries;; size /= 2) {
       io_uring_params params{};
       params.flags = flags | IORING_SETUP_CQSIZE;
@@ -160,7 +162,7 @@ void UringRing::limit_workers() noexcept {
   if (workers_ != 0 && waiting + bounded_workers_min <= workers_) return;
   workers_ = bounded_workers_min + 2 * waiting;
   unsigned limits[] = {workers_, unbounded_workers_max};
-  io_uring_register_iowq_max_workers(&ring_, limits);
+  if (features_.may_use(RingFeature::worker_limits)) io_uring_register_iowq_max_workers(&ring_, limits);
 }
 
 io_uring_sqe* UringRing::next_sqe() noexcept {
@@ -301,7 +303,8 @@ bool UringRing::supports(unsigned opcode) noexcept {
     opcodes_ = 1;  // IORING_OP_NOP is in every kernel
     if (io_uring_probe* probe = io_uring_get_probe_ring(&ring_)) {
       for (unsigned op = 0; op < 64 && op <= probe->last_op; ++op)
-        if ((probe->ops[op].flags & IO_URING_OP_SUPPORTED) != 0) opcodes_ |= std::uint64_t{1} << op;
+        if ((probe->ops[op].flags & IO_URING_OP_SUPPORTED) != 0 && features_.may_use_opcode(op))
+          opcodes_ |= std::uint64_t{1} << op;
       io_uring_free_probe(probe);
     }
   }

@@ -6,6 +6,8 @@
 
 #include <coil/detail/ring.hpp>
 
+#include "ring_features.hpp"
+
 namespace coil::detail {
 
 /// The real ring. Made in the thread that runs it (IORING_SETUP_SINGLE_ISSUER).
@@ -49,6 +51,7 @@ private:
   RingOperation& operation_of(std::uint64_t tag, bool last) noexcept;
 
   io_uring ring_{};
+  RingFeatures features_;
   unsigned workers_ = 0;       // what io_uring_register_iowq_max_workers was told; 0: nothing yet
   std::uint64_t opcodes_ = 0;  // bit per IORING_OP_; 0: not asked yet
 

@@ -7,6 +7,7 @@
 #include <coil/error.hpp>
 
 #include "loop_parts.hpp"
+#include "ring_cache.hpp"
 #include "started_thread.hpp"
 #include "thread_start.hpp"
 
@@ -114,6 +115,8 @@ Workers& LoopParts::default_workers() {
 }
 
 LoopParts::~LoopParts() {
+  receive_buffers.reset();
+  if (!is_parents) RingCache::keep(std::move(ring), options.ring_entries);
   if (started != nullptr) {
     started->join();
     started->unref();

@@ -119,20 +119,18 @@ coil::Coro<void> race_for_a_value(Balance& balance) {
 
 }  // namespace
 
-LOOP_TEST("cancel anywhere: waits of all kinds end and leave nothing") { co_await cancel_everywhere(waits); }
+TEST_CASE("cancel anywhere: waits of all kinds end and leave nothing") { cancel_everywhere(waits); }
 
-LOOP_TEST("cancel anywhere: a shielded task and its shielded cleanup end and leave nothing") {
-  co_await cancel_everywhere(shields);
+TEST_CASE("cancel anywhere: a shielded task and its shielded cleanup end and leave nothing") {
+  cancel_everywhere(shields);
 }
 
-LOOP_TEST("cancel anywhere: races end, run every cleanup once, and leave nothing") {
-  co_await cancel_everywhere(races);
+TEST_CASE("cancel anywhere: races end, run every cleanup once, and leave nothing") { cancel_everywhere(races); }
+
+TEST_CASE("cancel anywhere: races in races, groups and timeouts end and leave nothing") {
+  cancel_everywhere(races_in_races);
 }
 
-LOOP_TEST("cancel anywhere: races in races, groups and timeouts end and leave nothing") {
-  co_await cancel_everywhere(races_in_races);
-}
-
-LOOP_TEST("cancel anywhere: a race for a value that cannot be copied loses none") {
-  co_await cancel_everywhere(race_for_a_value);
+TEST_CASE("cancel anywhere: a race for a value that cannot be copied loses none") {
+  cancel_everywhere(race_for_a_value);
 }

@@ -163,28 +163,22 @@ coil::Coro<void> completed_in_a_group(Balance& balance) {
 
 }  // namespace
 
-LOOP_TEST("cancel anywhere: a gather of timeouts ends and leaves nothing") {
-  co_await cancel_everywhere(gather_of_timeouts);
+TEST_CASE("cancel anywhere: a gather of timeouts ends and leaves nothing") { cancel_everywhere(gather_of_timeouts); }
+
+TEST_CASE("cancel anywhere: groups in groups, one of which fails, end and leave nothing") {
+  cancel_everywhere(groups_in_groups);
 }
 
-LOOP_TEST("cancel anywhere: groups in groups, one of which fails, end and leave nothing") {
-  co_await cancel_everywhere(groups_in_groups);
+TEST_CASE("cancel anywhere: a group that ends itself ends and leaves nothing") { cancel_everywhere(group_ended_early); }
+
+TEST_CASE("cancel anywhere: nested cleanups under a timeout each run once") { cancel_everywhere(cleanups); }
+
+TEST_CASE("cancel anywhere: tasks that share a future end and leave nothing") { cancel_everywhere(tasks_and_futures); }
+
+TEST_CASE("cancel anywhere: generators in generators, whose cleanup waits, end and leave nothing") {
+  cancel_everywhere(generators_in_generators);
 }
 
-LOOP_TEST("cancel anywhere: a group that ends itself ends and leaves nothing") {
-  co_await cancel_everywhere(group_ended_early);
-}
-
-LOOP_TEST("cancel anywhere: nested cleanups under a timeout each run once") { co_await cancel_everywhere(cleanups); }
-
-LOOP_TEST("cancel anywhere: tasks that share a future end and leave nothing") {
-  co_await cancel_everywhere(tasks_and_futures);
-}
-
-LOOP_TEST("cancel anywhere: generators in generators, whose cleanup waits, end and leave nothing") {
-  co_await cancel_everywhere(generators_in_generators);
-}
-
-LOOP_TEST("cancel anywhere: as_completed with a timeout over the tasks of a group ends and leaves nothing") {
-  co_await cancel_everywhere(completed_in_a_group);
+TEST_CASE("cancel anywhere: as_completed with a timeout over the tasks of a group ends and leaves nothing") {
+  cancel_everywhere(completed_in_a_group);
 }

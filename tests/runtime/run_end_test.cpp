@@ -3,6 +3,8 @@
 
 #include "../support/loop_test.hpp"
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -179,6 +181,35 @@ TEST_CASE("run: timers and callbacks that are left never run, and what they hold
   coil::run(main, virtual_time);
   CHECK(!fired);
   CHECK(shared.use_count() == 1);
+}
+
+TEST_CASE("run: what the captures of callbacks that are left do in their destructors is cleaned up as well") {
+  coil_test::LeakCheck leaks;
+  struct Farewell {
+    std::function<void()> say;
+    explicit Farewell(std::function<void()> words) : say(std::move(words)) {}
+    Farewell(const Farewell&) = delete;
+    ~Farewell() { say(); }
+  };
+  std::vector<coil::Task<void>> begun;
+  int said = 0;
+  auto main = [&]() -> coil::Coro<void> {
+    coil::Loop& loop = coil::get_running_loop();
+    const auto words = [&] {
+      ++said;
+      loop.call_soon([] { FAIL("the loop has ended"); });
+      loop.call_later(1s, [] { FAIL("the loop has ended"); });
+      begun.push_back(coil::create_task(coil::sleep(1h)));
+      begun.push_back(coil::create_task(coil::sleep(1h), {.eager = true}));
+    };
+    loop.call_later(1h, [farewell = std::make_shared<Farewell>(words)] {});
+    loop.call_later(2h, [farewell = std::make_shared<Farewell>(words)] {});
+    co_return;
+  };
+  coil::run(main, virtual_time);
+  CHECK(said == 2);
+  CHECK(begun.size() == 4);
+  for (const coil::Task<void>& task : begun) CHECK(task.cancelled());
 }
 
 TEST_CASE("run: handles of tasks, futures and timers may outlive the loop") {

@@ -3,6 +3,8 @@
 #pragma once
 #include "loop_test.hpp"
 
+#include <coil/cancel_everywhere.hpp>
+
 #include <stdexcept>
 
 namespace coil_test {
@@ -50,45 +52,19 @@ inline coil::Coro<void> expect_failure(coil::Coro<void> coro) {
 
 using Scenario = coil::Coro<void> (*)(Balance&);
 
-/// Cancels `scenario` after `time` and `steps` yields, and a second time `again` yields later (-1: only once).
-inline coil::Coro<void> cancel_at(Scenario scenario, std::chrono::microseconds time, int steps, int again) {
-  Balance balance;
-  const auto frames = coil::detail::live_frames();
-  const auto start = coil_test::elapsed();
-  {
-    auto task = coil::create_task(scenario(balance));
-    if (time > 0us) co_await coil::sleep(time);
-    for (int i = 0; i < steps; ++i) co_await coil::yield();
-    const bool asked = task.cancel("cut off");
-    if (again >= 0) {
-      for (int i = 0; i < again; ++i) co_await coil::yield();
-      task.cancel("again");
-    }
-    auto outcome = co_await coil::as_result(task);
-    CHECK(outcome.exception() == nullptr);
-    CHECK((outcome.cancelled() || outcome.has_value()));
-    CHECK((asked || outcome.has_value()));
-  }
-  co_await coil::yield();
-  CHECK(coil_test::elapsed() - start < 100ms);
-  CHECK(balance.entered == balance.left);
-  CHECK(balance.cleanups_due == balance.cleanups_done);
-  CHECK(coil::get_running_loop().metrics().tasks == 1);
-  CHECK(coil::get_running_loop().metrics().timers == 0);
-  CHECK(coil::detail::live_frames() == frames);
-}
-
-inline coil::Coro<void> cancel_everywhere(Scenario scenario) {
-  for (auto time = 0us; time <= 9000us; time += 500us) {
-    for (int steps = 0; steps <= 6; ++steps) {
-      for (int again = -1; again <= 4; ++again) {
-        CAPTURE(time);
-        CAPTURE(steps);
-        CAPTURE(again);
-        co_await cancel_at(scenario, time, steps, again);
+/// At each suspension of all its tasks, once and twice.
+inline void cancel_everywhere(Scenario scenario) {
+  const auto balanced = [scenario]() -> coil::Coro<void> {
+    struct Checked : Balance {
+      ~Checked() {
+        CHECK(entered == left);
+        CHECK(cleanups_due == cleanups_done);
       }
-    }
-  }
+    } balance;
+    co_await scenario(balance);
+  };
+  const auto result = coil::testing::cancel_everywhere(balanced, {.pairs = true});
+  CHECK(result.points > 5);
 }
 
 }  // namespace coil_test

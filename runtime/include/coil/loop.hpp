@@ -17,6 +17,12 @@
 namespace coil {
 
 class ThreadPool;
+namespace testing {
+class FaultPlan;
+}
+namespace detail {
+class NetworkModel;
+}
 
 /// What the exception handler is told.
 struct ErrorContext {
@@ -54,6 +60,10 @@ struct RunOptions {
   bool multishot = true;
   /// At the end of `run` a function in a thread that keeps it waiting is named after this long, see `to_thread`.
   std::chrono::nanoseconds stuck_function_duration = std::chrono::seconds(5);
+  /// For tests: what goes wrong between the loop and the kernel, see `<coil/testing.hpp>`. It outlives the loop.
+  testing::FaultPlan* faults = nullptr;
+  /// For tests: the SimulatedNetwork that its sockets are in. It outlives the loop.
+  detail::NetworkModel* network = nullptr;
 };
 static_assert(std::is_aggregate_v<RunOptions> && std::is_trivially_destructible_v<RunOptions>);
 
@@ -186,13 +196,14 @@ private:
   void fire_timers() noexcept;
   void run_ready() noexcept;
   void run_ready_timed(detail::Ready* first) noexcept;
+  void run_ready_observed(detail::Ready* first) noexcept;
   detail::Ready* shuffle(detail::Ready* first) noexcept;
   void run_callback(detail::Callback& callback) noexcept;
 
   bool run_until_done(const detail::FutureState& main) noexcept;
   void end_default_threads() noexcept;
   void close() noexcept;
-  void drop_ready() noexcept;
+  void drop_callbacks() noexcept;
 };
 
 /// The loop that runs in this thread. Errors: `std::logic_error` ("no running event loop") outside of `run`.

@@ -116,7 +116,8 @@ private:
 
 /// Starts a thread that calls `f(args...)`, at once. `f` and `args` are copied or moved as by std::thread, and
 /// destroyed in that thread; an `f` whose first parameter is a `std::stop_token` is given one. It runs in a copy of the
-/// current context, with all signals blocked.
+/// current context, with all signals blocked. With g++ 12, as for `create_task`, not in the `co_await` expression itself
+/// if `f` is a closure that owns something: `auto thread = start_thread(…); co_await thread;`.
 /// Errors: `std::system_error`, EAGAIN if there can be no further thread.
 /// Threads: any, in a loop or outside.
 template <class F>

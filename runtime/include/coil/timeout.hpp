@@ -13,6 +13,18 @@
 
 namespace coil {
 
+namespace detail {
+
+/// A deadline as it was asked for: relative ones start when the timeout is awaited.
+struct Deadline {
+  enum class Kind : unsigned char { never, after, at };
+  Kind kind = Kind::never;
+  std::chrono::nanoseconds delay{0};
+  time_point when{};
+};
+
+}  // namespace detail
+
 /// The deadline of a `timeout` body, given to it as `Timeout&`.
 /// Threads: loop thread.
 class Timeout {
@@ -28,14 +40,14 @@ public:
   bool expired() const noexcept { return state_ == State::expiring || state_ == State::expired; }
 
   /// For `timeout` itself.
-  explicit Timeout(std::optional<time_point> when);
+  explicit Timeout(const detail::Deadline& deadline);
   ~Timeout();
   /// Ends the scope. True if its own cancellation is what ended the body.
   bool leave(bool body_was_cancelled) noexcept;
 
 private:
   enum class State : unsigned char { entered, expiring, expired, left };
-  void arm();
+  void arm(bool due);
   void expire() noexcept;
 
   State state_ = State::entered;
@@ -45,16 +57,6 @@ private:
 };
 
 namespace detail {
-
-/// A deadline as it was asked for: relative ones start when the timeout is awaited.
-struct Deadline {
-  enum class Kind : unsigned char { never, after, at };
-  Kind kind = Kind::never;
-  std::chrono::nanoseconds delay{0};
-  time_point when{};
-
-  std::optional<time_point> resolve() const;
-};
 
 template <class Rep, class Period>
 Deadline deadline_after(std::chrono::duration<Rep, Period> delay) {
@@ -79,7 +81,7 @@ using TimeoutResult =
 
 template <class R, class F>
 Coro<R> run_timeout(Deadline deadline, F body) {
-  Timeout scope(deadline.resolve());
+  Timeout scope(deadline);
   std::exception_ptr error;
   bool cancelled = false;
   try {

@@ -102,7 +102,7 @@ public:
 
   /// What is done already counts at once, as in asyncio from 3.12 on: that may be enough.
   bool await_ready() noexcept;
-  void start() noexcept;
+  void start() noexcept { hook_all(); }
   /// Throws the first failure, or CancelledError if it was cancelled.
   void await_resume();
 

@@ -46,6 +46,12 @@ public:
     if (slab_count_ > slabs_kept && live_ < peak_ / 4) trim();
   }
 
+  /// For a thread that often frees what others made: once that is more than it keeps, what is free here is left to
+  /// other threads, as at a thread's end.
+  void give_away_surplus() noexcept {
+    if (live_ + given_away_ < -surplus_max) give_away();
+  }
+
   /// Blocks allocated minus blocks freed by this thread.
   std::int64_t live() const noexcept { return live_; }
   /// Bytes of slabs that this thread holds.
@@ -53,6 +59,7 @@ public:
 
   static constexpr std::size_t slab_size = std::size_t{256} << 10;
   static constexpr std::size_t slabs_kept = 16;
+  static constexpr std::int64_t surplus_max = 1024;  // blocks
 
 private:
   struct Block {
@@ -83,11 +90,14 @@ private:
   void deallocate_slowly(void* memory, std::size_t size, std::size_t index) noexcept;
   void start() noexcept;
   void add_slab();
+  void adopt_orphan() noexcept;
+  void give_away() noexcept;
   void drop_blocks_of_free_slabs() noexcept;
 
   std::size_t classes_in_use_ = 0;  // 0: not started, or a sanitizer wants every block from malloc
   std::int64_t live_ = 0;
   std::int64_t peak_ = 0;
+  std::int64_t given_away_ = 0;
   std::size_t slab_count_ = 0;
   char* carve_ = nullptr;  // rest of the newest slab
   char* carve_end_ = nullptr;

@@ -21,7 +21,9 @@ struct Notable {
   bool ending = false;    // functions that keep `run` waiting are named
   bool flushes = false;   // residents have gathered something
   bool traces = false;    // the way of an exception is held
-  bool any() const noexcept { return __builtin_bit_cast(std::uint32_t, *this) != 0; }
+  bool observed = false;  // each step is, by a test
+  bool unused[3] = {};
+  bool any() const noexcept { return __builtin_bit_cast(std::uint64_t, *this) != 0; }
 };
 
 /// What the hot paths need of a loop.

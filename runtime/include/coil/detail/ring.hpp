@@ -58,6 +58,10 @@ public:
   virtual bool register_buffers(void*, unsigned, std::uint16_t) noexcept { return false; }
   virtual void unregister_buffers(std::uint16_t) noexcept {}
 
+  /// The ring that this one passes its operations on to, and then has no more; null if there is none.
+  virtual Ring* release_ring_behind() noexcept { return nullptr; }
+  void restart_counters() noexcept { counters_ = {}; }
+
   /// Whether the running kernel knows this IORING_OP_….
   virtual bool supports(unsigned opcode) noexcept = 0;
 
@@ -74,14 +78,16 @@ protected:
   };
   static unsigned look_at(const unsigned* number) noexcept { return __atomic_load_n(number, __ATOMIC_RELAXED); }
 
+  static const Shared& shared_of(const Ring& ring) noexcept { return ring.shared_; }
+
   Counters counters_;
+  std::size_t self_finishing_ = 0;
   static constexpr unsigned none = 0;
   Shared shared_{&none, &none, &none, 0};
   bool has_queued_ = false;  // something waits for the next `poll` to pass it on
 
 private:
   std::size_t in_kernel_ = 0;
-  std::size_t self_finishing_ = 0;
   std::size_t may_wait_ = 0;
   std::size_t internal_ = 0;
 };
@@ -138,12 +144,13 @@ protected:
 
 private:
   friend class UringRing;
+  friend class FaultyRing;
   enum class Place : std::uint8_t { nowhere, backlog, kernel, kernel_and_cancel_backlog };
   void request_cancel() noexcept;
 
   bool stopped_ : 1 = false;  // what asked for the cancellation was not the task
   Place place_ = Place::nowhere;
-  std::uint32_t tag_ = 0;     // of the ring: where it checks completions against live operations
+  std::uint32_t tag_ = 0;     // of the ring: where it finds what it keeps for the operation
   std::uint32_t cancel_ = 0;  // of the ring: which of its cancellations is this one's, from 1
 };
 

@@ -76,6 +76,7 @@ Coro<void> deliver(Coro<T> coro, CancelledPromise<T> promise) {
   } catch (...) {
     promise.fail(std::current_exception());
   }
+  frame_pool.give_away_surplus();  // to the threads that make the coroutines which end here
 }
 
 /// A callback that starts `deliver`. If it never comes to that, the promise is broken.
@@ -117,8 +118,7 @@ std::future<T> start_threadsafe(Given&& body, Loop& loop, const std::source_loca
 }  // namespace detail
 
 /// Runs a coroutine as a task of `loop`, from another thread, and gives its result as a std::future. `f` is called in
-/// the loop, kept until its coroutine ends, and is the better form: the coroutine's memory is the loop's own, whereas
-/// that of a Coro, made in the calling thread, stays with the loop's thread afterwards.
+/// the loop, and kept until its coroutine ends.
 ///
 /// The future has what the coroutine returns or throws; CancelledError if its task is cancelled, or if the loop ends
 /// before: `run` cancels what is left. To drop the future changes nothing. In the loop's own thread the call is allowed,

@@ -61,12 +61,25 @@ public:
   /// Adds `timer`, which must be in no list.
   void add(TimedSuspension& timer, time_point when);
   void remove(TimedSuspension& timer) noexcept;
+  /// Before this nothing is due, for certain.
+  time_point soonest() const noexcept { return soonest_; }
   /// The earliest time; the queue is not empty.
   time_point next();
   /// The latest time among the first `count` timers, as far as they lie within `slack`; the queue is not empty.
   time_point next_batch(std::chrono::nanoseconds slack, std::size_t count);
   /// Takes out the next timer that is due at `now`, or gives null.
-  TimedSuspension* pop_due(time_point now);
+  TimedSuspension* pop_due(time_point now) {
+    if (run_next_ == run_.size() || !heap_.empty() || run_[run_next_].timer == nullptr) return pop_any_due(now);
+    const Entry& entry = run_[run_next_];
+    if (entry.when > nanoseconds_of(now)) {
+      soonest_ = time_point(time_point::duration(entry.when));
+      return nullptr;
+    }
+    ++run_next_;
+    --size_;
+    entry.timer->take_out();
+    return entry.timer;
+  }
 
 private:
   static constexpr int tick_bits = 18;
@@ -117,6 +130,7 @@ private:
   void unmark(Slot slot) noexcept;
 
   // The run and the heap.
+  TimedSuspension* pop_any_due(time_point now);
   const Entry* first() noexcept;
   void heap_push(TimedSuspension& timer);
   void heap_remove(std::size_t index) noexcept;
@@ -128,6 +142,7 @@ private:
   }
 
   std::size_t size_ = 0;
+  time_point soonest_ = time_point::max();
   std::uint64_t tick_;  // every timer of this tick or an earlier one is in the run or the heap
   std::uint64_t next_order_ = 0;
   std::vector<Entry> run_;  // sorted from run_next_ on
