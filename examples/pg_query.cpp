@@ -2,8 +2,7 @@
 //
 //   pg_virtualenv sh examples/run pg_query     a server for the time of the command; or with PGHOST, PGDATABASE, ...
 //
-// libpq is told not to block, and says what it waits for: `readable` and `writable` wait for that. So can every C library
-// that has a descriptor be used.
+// libpq says what it waits for, and `readable` and `writable` do: so every C library that has a descriptor can be used.
 #include <libpq-fe.h>
 
 #include <cstdio>
