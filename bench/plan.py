@@ -31,11 +31,14 @@ FIGURES = {
     "switch": ("ns", "hand a token on to the next of {n} in a ring"),
     "cpu_bound": ("ms", "{n} units of computing, some 40 ms each"),
     "io_bound": ("ms", "{n} of them answer a peer 50 times each"),
+    "echo": ("ns", "the server's CPU time for a message that it sends back; {n}: bytes, connections, depth"),
+    "echo_rate": ("1/s", "messages that came back; {n}: bytes, connections, depth"),
 }
 
 SYSTEMS = {
     "coil": "this library",
     "limit": "the least that runs coroutines, written by hand: bench/limit",
+    "epoll": "for echo: written by hand on epoll",
     "thread": "a std::thread for each task",
     "process": "a fork for each task",
     "asyncio": "Python's asyncio",
@@ -146,13 +149,24 @@ CROWDS = {
     "io_bound": {3: ((), THREE), 300: (THREE, THREE), 3000: ((), THREE)},
 }
 
+# echo/BYTESxCONNECTIONSxDEPTH: how many messages come back in one measurement: (--quick, otherwise, --full).
+ECHO_SYSTEMS = ("coil", "limit", "epoll", "asyncio")
+ECHOES = {
+    "64x1x1": (5_000, 20_000, 50_000),
+    "64x50x1": (50_000, 200_000, 500_000),
+    "64x1000x1": (50_000, 200_000, 500_000),
+    "16384x50x1": (30_000, 100_000, 300_000),
+    "64x50x16": (500_000, 2_000_000, 5_000_000),
+}
+
 # gather/N: the systems that are asked for so many, with --quick and otherwise.
+EVERY = tuple(system for system in SYSTEMS if system != "epoll")
 LIGHT = ("coil", "limit", "asyncio")
 GATHERS = {
-    3: (tuple(SYSTEMS), tuple(SYSTEMS)),
-    100: ((), tuple(SYSTEMS)),
-    1000: (tuple(SYSTEMS), tuple(SYSTEMS)),
-    10_000: (LIGHT, tuple(SYSTEMS)),
+    3: (EVERY, EVERY),
+    100: ((), EVERY),
+    1000: (EVERY, EVERY),
+    10_000: (LIGHT, EVERY),
     100_000: ((), LIGHT + ("uvloop",)),
 }
 
@@ -197,7 +211,12 @@ def all_cases(mode):
     for kind, sizes in CROWDS.items():
         for size, (quick, otherwise) in sizes.items():
             cases.append(Case(f"{kind}/{size}", dict.fromkeys(quick if mode == "quick" else otherwise, size)))
-    return cases
+    return cases + [echo_case(shape, counts[column]) for shape, counts in ECHOES.items()]
+
+
+def echo_case(shape, count):
+    counts = {system: count // (5 if system == "asyncio" else 1) for system in ECHO_SYSTEMS}
+    return Case(f"echo/{shape}", counts | {"uvloop": counts["asyncio"]})
 
 
 def gather_case(count, mode):
@@ -216,6 +235,9 @@ def missing_rivals():
 def command(build, case, system):
     """The program that makes one measurement. It prints lines `figure=value`."""
     programs = build / "bench"
+    if case.kind == "echo":
+        return [str(programs / "echo-client"), case.name.partition("/")[2], str(case.counts[system]),
+                *echo_server(programs, system)]
     program = "models" if compares_models(case) else "cases"
     python = [sys.executable, str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else f"{program}.py"))]
     if system == "uvloop":
@@ -227,10 +249,16 @@ def command(build, case, system):
     return [*(python if interpreted else [str(programs / f"{system}-{program}")]), case.kind, str(case.counts[system])]
 
 
+def echo_server(programs, system):
+    if system in ("asyncio", "uvloop"):
+        return [sys.executable, str(HERE / "asyncio" / "echo.py"), *(["--uvloop"] if system == "uvloop" else [])]
+    return [str(programs / f"{system}-echo")]
+
+
 def compares_models(case):
     return case.kind in MODELS or case.kind in CROWDS
 
 
 def runs_on_one_core(case, system):
-    """Systems of one thread are kept on one core; threads and processes may use them all."""
-    return system not in ("thread", "process") and not compares_models(case)
+    """Systems of one thread are kept on one core; threads and processes may use them all, and so may client and server."""
+    return system not in ("thread", "process") and not compares_models(case) and case.kind != "echo"
