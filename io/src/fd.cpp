@@ -85,7 +85,8 @@ void FdState::leave(FdOperation& operation) noexcept {
   if (operation.after_ != nullptr) operation.after_->before_ = operation.before_;
   (operation.before_ == nullptr ? operations : operation.before_->after_) = operation.after_;
   operation.before_ = operation.after_ = nullptr;
-  if (std::exchange(operation.in_line_, false)) line.remove(operation);
+  if (operation.in_line_) line.remove(operation);
+  operation.in_line_ = false;
   if (writer == &operation) {
     writer = closing ? nullptr : static_cast<FdOperation*>(line.pop_front());
     if (writer != nullptr) writer->start_turn();

@@ -42,7 +42,9 @@ void FdOperation::submit() noexcept {
 }
 
 void FdOperation::leave() noexcept {
-  if (std::exchange(entered_, false)) held_->leave(*this);
+  if (!entered_) return;
+  entered_ = false;
+  held_->leave(*this);
 }
 
 void FdOperation::wake(FutureState* source) noexcept {

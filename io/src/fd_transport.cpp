@@ -21,16 +21,16 @@ constexpr std::size_t send_max = std::size_t{1} << 20;  // what the kernel copie
 }  // namespace
 
 FdTransport::FdTransport(Kind kind, Fd in, Fd out) noexcept
-    : kind_(kind), in_(std::move(in)), out_(std::move(out)), receive_(kind, in_), send_(kind, this->out()) {}
+    : in_(std::move(in)), out_(std::move(out)), receive_(kind, in_) {}
 
 int FdTransport::end_sending() noexcept {
-  if (kind_ == Kind::socket) return ::shutdown(in_.number(), SHUT_WR) == 0 ? 0 : errno;
+  if (is_socket()) return ::shutdown(in_.number(), SHUT_WR) == 0 ? 0 : errno;
   out_.close_now();
   return 0;
 }
 
 void FdTransport::close(bool reset) noexcept {
-  if (reset && kind_ == Kind::socket) {
+  if (reset && is_socket()) {
     const ::linger none{1, 0};
     ::setsockopt(in_.number(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
   }
@@ -38,12 +38,8 @@ void FdTransport::close(bool reset) noexcept {
   out_.close_now();
 }
 
-Endpoint FdTransport::peer_name() const noexcept {
-  return kind_ == Kind::socket ? detail::peer_name(in_.number()) : Endpoint();
-}
-Endpoint FdTransport::sock_name() const noexcept {
-  return kind_ == Kind::socket ? detail::sock_name(in_.number()) : Endpoint();
-}
+Endpoint FdTransport::peer_name() const noexcept { return is_socket() ? detail::peer_name(in_.number()) : Endpoint(); }
+Endpoint FdTransport::sock_name() const noexcept { return is_socket() ? detail::sock_name(in_.number()) : Endpoint(); }
 
 // ---- Receiving -------------------------------------------------------------------------------------------
 
@@ -51,7 +47,8 @@ FdTransport::Receive::Receive(Kind kind, FdRef fd) noexcept
     : FdOperation(kind == Kind::socket ? "recv" : "read", fd, POLLIN), kind_(kind) {}
 
 void FdTransport::Receive::begin(std::span<std::byte> room, Client& client) noexcept {
-  room_ = room;
+  room_ = room.data();
+  room_size_ = static_cast<std::uint32_t>(room.size());
   buffers_ = nullptr;
   client_ = &client;
   if (kind_ == Kind::file)
@@ -71,7 +68,7 @@ bool FdTransport::Receive::begin_many(Client& client) noexcept {
 
 void FdTransport::Receive::fill(io_uring_sqe& sqe) noexcept {
   if (kind_ == Kind::file) {
-    io_uring_prep_read(&sqe, fd_, room_.data(), static_cast<unsigned>(room_.size()), file_position);
+    io_uring_prep_read(&sqe, fd_, room_, room_size_, file_position);
     return;
   }
   if (buffers_ != nullptr) {
@@ -79,7 +76,7 @@ void FdTransport::Receive::fill(io_uring_sqe& sqe) noexcept {
     sqe.flags |= IOSQE_BUFFER_SELECT;
     sqe.buf_group = ReceiveBuffers::group;
   } else {
-    io_uring_prep_recv(&sqe, fd_, room_.data(), room_.size(), 0);
+    io_uring_prep_recv(&sqe, fd_, room_, room_size_, 0);
   }
   // What was emptied is waited for without looking at it first.
   if (polls_first_) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
@@ -105,32 +102,45 @@ void FdTransport::Receive::wake(FutureState*) noexcept {
 
 // ---- Sending ---------------------------------------------------------------------------------------------
 
-FdTransport::Send::Send(Kind kind, FdRef fd) noexcept
-    : FdOperation(kind == Kind::socket ? "send" : "write", fd, POLLOUT), kind_(kind) {}
+bool FdTransport::send(std::span<const std::byte> data, Client& client) noexcept {
+  Send* sending = nullptr;
+  try {
+    sending = new Send(receive_.kind(), out(), data, client);
+  } catch (...) {
+    return false;
+  }
+  sends_by_itself_ = sending->needs_no_peer();
+  sending->begin();
+  return true;
+}
 
-void FdTransport::Send::begin(std::span<const std::byte> data, Client& client) noexcept {
-  data_ = data.first(std::min(data.size(), send_max));
-  client_ = &client;
-  if (kind_ == Kind::file) plan_transfer(data_.size(), Transfer::write);
-  submit();
+FdTransport::Send::Send(Kind kind, FdRef fd, std::span<const std::byte> data, Client& client) noexcept
+    : FdOperation(kind == Kind::socket ? "send" : "write", fd, POLLOUT),
+      kind_(kind),
+      size_(static_cast<std::uint32_t>(std::min(data.size(), send_max))),
+      data_(data.data()),
+      client_(client) {
+  if (kind == Kind::file) plan_transfer(size_, Transfer::write);
 }
 
 void FdTransport::Send::fill(io_uring_sqe& sqe) noexcept {
   if (kind_ == Kind::socket)
-    io_uring_prep_send(&sqe, fd_, data_.data(), data_.size(), MSG_NOSIGNAL);
+    io_uring_prep_send(&sqe, fd_, data_, size_, MSG_NOSIGNAL);
   else
-    io_uring_prep_write(&sqe, fd_, data_.data(), static_cast<unsigned>(data_.size()), file_position);
+    io_uring_prep_write(&sqe, fd_, data_, size_, file_position);
 }
 
 bool FdTransport::Send::progress(std::int32_t result) noexcept {
-  if (kind_ == Kind::file) repair_position(result, data_.size());
+  if (kind_ == Kind::file) repair_position(result, size_);
   return FdOperation::progress(result == 0 ? -EIO : result);  // what takes nothing would be asked for ever
 }
 
 void FdTransport::Send::wake(FutureState*) noexcept {
   const std::int32_t result = cancelled_ ? -ECANCELED : result_;
+  Client& client = client_;
   leave();
-  client_->sent(result);  // may be the end of this
+  delete this;
+  client.sent(result);
 }
 
 }  // namespace coil::detail

@@ -19,8 +19,8 @@ public:
   void receive(std::span<std::byte> room, Client& client) noexcept override { receive_.begin(room, client); }
   bool receive_on(Client& client) noexcept override { return receive_.begin_many(client); }
   void stop_receiving() noexcept override { receive_.end(); }
-  void send(std::span<const std::byte> data, Client& client) noexcept override { send_.begin(data, client); }
-  bool sends_by_itself() const noexcept override { return send_.needs_no_peer(); }
+  bool send(std::span<const std::byte> data, Client& client) noexcept override;
+  bool sends_by_itself() const noexcept override { return sends_by_itself_; }
   int end_sending() noexcept override;
   void close(bool reset) noexcept override;
 
@@ -32,6 +32,7 @@ private:
   class Receive final : public FdOperation {
   public:
     Receive(Kind kind, FdRef fd) noexcept;
+    Kind kind() const noexcept { return kind_; }
     void begin(std::span<std::byte> room, Client& client) noexcept;
     bool begin_many(Client& client) noexcept;
     void end() noexcept { stop(); }
@@ -41,16 +42,18 @@ private:
   private:
     void fill(io_uring_sqe& sqe) noexcept override;
     Kind kind_;
-    bool more_is_there_ = true;          // the last receive left something
-    bool polls_first_ = false;           // if the kernel can
+    bool more_is_there_ = true;  // the last receive left something
+    bool polls_first_ = false;   // if the kernel can
+    std::uint32_t room_size_ = 0;
+    std::byte* room_ = nullptr;
     ReceiveBuffers* buffers_ = nullptr;  // of a receive that goes on
-    std::span<std::byte> room_;
     Client* client_ = nullptr;
   };
-  class Send final : public FdOperation {
+  /// Lives while it is under way: most streams wait for input most of the time.
+  class Send final : public FdOperation, public Pooled {
   public:
-    Send(Kind kind, FdRef fd) noexcept;
-    void begin(std::span<const std::byte> data, Client& client) noexcept;
+    Send(Kind kind, FdRef fd, std::span<const std::byte> data, Client& client) noexcept;
+    void begin() noexcept { submit(); }
     bool needs_no_peer() const noexcept { return self_finishing_ || in_background_; }
     void wake(FutureState* source) noexcept override;
 
@@ -58,16 +61,17 @@ private:
     void fill(io_uring_sqe& sqe) noexcept override;
     bool progress(std::int32_t result) noexcept override;
     Kind kind_;
-    std::span<const std::byte> data_;
-    Client* client_ = nullptr;
+    std::uint32_t size_;
+    const std::byte* data_;
+    Client& client_;
   };
-  const Fd& out() const noexcept { return kind_ == Kind::socket ? in_ : out_; }
+  bool is_socket() const noexcept { return receive_.kind() == Kind::socket; }
+  const Fd& out() const noexcept { return is_socket() ? in_ : out_; }
 
-  Kind kind_;
   Fd in_;
   Fd out_;
   Receive receive_;
-  Send send_;
+  bool sends_by_itself_ = false;
 };
 
 }  // namespace coil::detail

@@ -83,10 +83,11 @@ public:
   void stop_receiving() noexcept override {
     if (receiving_.is_awaited() && !receiving_.is_given()) receiving_.give(-ECANCELED);
   }
-  void send(std::span<const std::byte> data, Client& client) noexcept override {
+  bool send(std::span<const std::byte> data, Client& client) noexcept override {
     data_ = data;
     sending_.wait(client);
     move_out();
+    return true;
   }
   bool sends_by_itself() const noexcept override { return false; }
   int end_sending() noexcept override {

@@ -17,7 +17,7 @@ namespace coil::detail {
 namespace {
 
 constexpr std::uint32_t receive_size_min = 4096;
-constexpr std::uint32_t receive_size_max = 65536;
+constexpr std::uint32_t receive_size_max = 65536 - StreamBuffer::header_size;
 constexpr std::size_t unread_max = 16384;  // of a receive that goes on although nobody reads
 
 // Of a closed stream whose peer takes nothing of what is still to be sent.
@@ -27,18 +27,17 @@ constexpr auto linger_time = std::chrono::seconds(30);
 
 void StreamBuffer::make_room(std::size_t size) {
   const std::size_t used = this->size();
-  if (capacity_ - used >= size && used <= capacity_ / 2) {
-    std::memmove(data_, data_ + begin_, used);
-  } else {
-    const std::size_t wanted = std::max({capacity_min, used + size, used + used / 2});
-    auto* data = static_cast<std::byte*>(frame_pool.allocate(wanted));
-    if (used != 0) std::memcpy(data, data_ + begin_, used);
-    release();
-    data_ = data;
-    capacity_ = wanted;
+  if (block_ != nullptr && block_->capacity - used >= size && used <= block_->capacity / 2) {
+    std::memmove(block_->data(), block_->data() + block_->begin, used);
+    block_->begin = 0;
+    block_->end = used;
+    return;
   }
-  begin_ = 0;
-  end_ = used;
+  const std::size_t wanted = std::max({capacity_min, used + size, used + used / 2});
+  auto* block = new (frame_pool.allocate(header_size + wanted)) Block{wanted, 0, used, false};
+  if (used != 0) std::memcpy(block->data(), block_->data() + block_->begin, used);
+  release();
+  block_ = block;
 }
 
 /// Ends what lasts too long after a stream was closed.
@@ -54,11 +53,13 @@ private:
 };
 
 StreamCore::StreamCore(Owner<Transport> transport, const StreamOptions& options)
-    : receive_size_(receive_size_min), transport_(std::move(transport)), options_(options) {
+    : receive_size_(receive_size_min), transport_(std::move(transport)) {
   running_loop();
-  if (options_.low_water > options_.high_water)
+  if (options.low_water > options.high_water)
     throw_invalid_argument("coil: StreamOptions: low_water is above high_water");
-  if (options_.low_water == 0) options_.low_water = options_.high_water / 4;
+  StreamOptions complete = options;
+  if (complete.low_water == 0) complete.low_water = complete.high_water / 4;
+  if (complete != usual_options) own_options_ = Owner<const StreamOptions>(new StreamOptions(complete));
   move_in();
 }
 
@@ -148,7 +149,7 @@ void StreamCore::received(std::int32_t result) noexcept {
     adapt(static_cast<std::size_t>(result), receive_size_);
   } else {
     if (result == 0) ended_ = true;
-    if (result < 0 && result != -ECANCELED) read_error_ = -result;
+    if (result < 0 && result != -ECANCELED) read_error_ = static_cast<std::int16_t>(-result);
   }
   input_.unpin();
   if (finishing_) return note_closed();
@@ -234,7 +235,7 @@ bool StreamCore::begin_write() {
 }
 
 void StreamCore::end_write() noexcept {
-  if (unsent() > options_.high_water) above_water_ = true;
+  if (unsent() > options().high_water) above_water_ = true;
   if (!send_is_under_way_) flush_later();
 }
 
@@ -251,9 +252,14 @@ void StreamCore::flush() noexcept {
 
 void StreamCore::begin_send() noexcept {
   if (sending_.empty()) sending_.swap(gathered_);
-  send_is_under_way_ = true;
-  ref();
-  transport_->send(sending_.bytes(), *this);
+  if (transport_->send(sending_.bytes(), *this)) {
+    send_is_under_way_ = true;
+    return ref();
+  }
+  const StreamRef self(this);
+  fail_writing(ENOMEM);
+  all_is_sent();
+  wake_writers();
 }
 
 void StreamCore::sent(std::int32_t result) noexcept {
@@ -275,7 +281,7 @@ void StreamCore::sent(std::int32_t result) noexcept {
 }
 
 void StreamCore::fail_writing(int error) noexcept {
-  if (write_error_ == 0) write_error_ = error;
+  if (write_error_ == 0) write_error_ = static_cast<std::int16_t>(error);
   gathered_.clear();
   if (!send_is_under_way_) sending_.clear();
 }
@@ -290,7 +296,7 @@ void StreamCore::add(StreamWriteWait& waiter) noexcept { writers_.push_back(wait
 void StreamCore::remove(StreamWriteWait& waiter) noexcept { writers_.remove(waiter); }
 
 void StreamCore::wake_writers() noexcept {
-  if (unsent() <= options_.low_water) above_water_ = false;
+  if (unsent() <= options().low_water) above_water_ = false;
   for (Suspension *node = writers_.front(), *next = nullptr; node != nullptr; node = next) {
     next = writers_.after(*node);
     auto& waiter = static_cast<StreamWriteWait&>(*node);

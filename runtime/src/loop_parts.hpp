@@ -120,7 +120,7 @@ struct LoopParts {
   }
   /// Whether nothing comes from the kernel, of a timer or a signal, nor is to go to the kernel.
   bool is_quiet() const noexcept {
-    return timers.empty() && !signalled.load(std::memory_order_relaxed) && !ring->has_work();
+    return !signalled.load(std::memory_order_relaxed) && !ring->has_work() && (timers.empty() || timers_are_far());
   }
   /// Whether no timer is due for certain. Asked on every turn; where there are virtual machines to look at the clock may
   /// take 200 ns, and at the one that counts the kernel's ticks a tenth of it.

@@ -18,7 +18,7 @@ namespace {
 /// With a sanitizer each block comes from malloc: what is counted in slabs is not there then.
 const auto needs_slabs = doctest::skip(coil_test::sanitized);
 
-constexpr std::size_t pooled_max = 16 * 1024;
+constexpr std::size_t pooled_max = 64 * 1024;
 
 /// Runs `f` in a thread of its own, which has a pool of its own.
 template <class F>
@@ -64,7 +64,7 @@ std::vector<Block> make_many(std::size_t count, std::size_t size) {
 TEST_CASE("pool: blocks of all sizes are aligned and do not overlap") {
   in_new_thread([] {
     std::vector<Block> blocks;
-    for (std::size_t size = 0; size <= pooled_max + 5000; size += size < 2000 ? 1 : 37) {
+    for (std::size_t size = 0; size <= pooled_max + 5000; size += size < 2000 ? 1 : 149) {
       blocks.push_back(make(size));
       CHECK(reinterpret_cast<std::uintptr_t>(blocks.back().memory) % 16 == 0);
     }
@@ -107,7 +107,7 @@ TEST_CASE("pool: sizes of one class share blocks, others do not" * needs_slabs) 
 
 TEST_CASE("pool: a block is at most a quarter larger than asked for, or 15 bytes" * needs_slabs) {
   in_new_thread([] {
-    for (std::size_t size = 1; size <= pooled_max; size += size < 1100 ? 1 : 13) {
+    for (std::size_t size = 1; size <= pooled_max; size += size < 1100 ? 1 : 53) {
       const Block first = make(size);
       const Block second = make(size);
       const auto distance =
@@ -124,7 +124,7 @@ TEST_CASE("pool: a block is at most a quarter larger than asked for, or 15 bytes
   });
 }
 
-TEST_CASE("pool: larger blocks than 16 KiB come from elsewhere" * needs_slabs) {
+TEST_CASE("pool: larger blocks than 64 KiB come from elsewhere" * needs_slabs) {
   in_new_thread([] {
     std::vector<Block> blocks = make_many(100, pooled_max + 1);
     CHECK(frame_pool.slab_bytes() == 0);

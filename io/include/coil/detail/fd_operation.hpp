@@ -65,7 +65,6 @@ protected:
 
   const char* call_;
   int fd_;
-  std::int64_t position_ = -1;  // where a write at the file position of a regular file begins
 
 private:
   friend struct FdState;
@@ -76,14 +75,15 @@ private:
   }
 
   short readiness_;  // what poll(2) is asked for on EAGAIN
-  bool polling_ = false;
-  bool entered_ = false;  // it is in the list of what is under way
-  bool in_line_ = false;  // it waits for its turn
+  bool polling_ : 1 = false;
+  bool entered_ : 1 = false;  // it is in the list of what is under way
+  bool in_line_ : 1 = false;  // it waits for its turn
 
 protected:
-  bool in_background_ = false;  // IOSQE_ASYNC
-  bool takes_turns_ = false;    // with others of its descriptor that do
-  FdHold held_;                 // of one that is owned
+  bool in_background_ : 1 = false;  // IOSQE_ASYNC
+  bool takes_turns_ : 1 = false;    // with others of its descriptor that do
+  std::int64_t position_ = -1;      // where a write at the file position of a regular file begins
+  FdHold held_;                     // of one that is owned
 
 private:
   FdOperation* before_ = nullptr;  // of those under way

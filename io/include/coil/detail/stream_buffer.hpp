@@ -9,65 +9,80 @@
 
 namespace coil::detail {
 
-/// Bytes that are added at the end and taken at the beginning, in one piece. Empty, it has no memory.
+/// Bytes that are added at the end and taken at the beginning, in one piece. Empty, it has no memory, and where they
+/// stand is noted in front of them, so that an idle stream is small.
 /// Errors: `std::bad_alloc`.
 class StreamBuffer {
 public:
+  /// What stands in front of the bytes: with it a block is allocated.
+  static constexpr std::size_t header_size = 64;
+
   StreamBuffer() noexcept = default;
   StreamBuffer(const StreamBuffer&) = delete;
   StreamBuffer& operator=(const StreamBuffer&) = delete;
   ~StreamBuffer() { release(); }
 
-  std::size_t size() const noexcept { return end_ - begin_; }
-  bool empty() const noexcept { return begin_ == end_; }
-  std::span<const std::byte> bytes() const noexcept { return {data_ + begin_, size()}; }
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_ + begin_), size()}; }
+  std::size_t size() const noexcept { return block_ == nullptr ? 0 : block_->end - block_->begin; }
+  bool empty() const noexcept { return size() == 0; }
+  std::span<const std::byte> bytes() const noexcept {
+    if (block_ == nullptr) return {};
+    return {block_->data() + block_->begin, size()};
+  }
+  std::string_view text() const noexcept {
+    const std::span<const std::byte> all = bytes();
+    return {reinterpret_cast<const char*>(all.data()), all.size()};
+  }
 
   /// Room for `size` bytes or more behind what there is. What is written there counts after `commit`.
   std::span<std::byte> room(std::size_t size) {
-    if (capacity_ - end_ < size) make_room(size);
-    return {data_ + end_, capacity_ - end_};
+    if (block_ == nullptr || block_->capacity - block_->end < size) make_room(size);
+    return {block_->data() + block_->end, block_->capacity - block_->end};
   }
-  void commit(std::size_t size) noexcept { end_ += size; }
-  /// Room is being written to: until `unpin` it stays where it is.
-  void pin() noexcept { pinned_ = true; }
+  /// After `room`.
+  void commit(std::size_t size) noexcept { block_->end += size; }
+  /// After `room`: it is being written to, and until `unpin` it stays where it is.
+  void pin() noexcept { block_->pinned = true; }
   void unpin() noexcept {
-    pinned_ = false;
+    if (block_ == nullptr) return;
+    block_->pinned = false;
     if (empty()) release();
   }
-  bool is_pinned() const noexcept { return pinned_; }
+  bool is_pinned() const noexcept { return block_ != nullptr && block_->pinned; }
   void append(std::span<const std::byte> data) {
+    if (data.empty()) return;
     std::memcpy(room(data.size()).data(), data.data(), data.size());
     commit(data.size());
   }
   /// Takes `size` bytes away, of those that are there.
   void consume(std::size_t size) noexcept {
-    begin_ += size;
-    if (empty() && !pinned_) release();
+    if (size == 0) return;
+    block_->begin += size;
+    if (empty() && !block_->pinned) release();
   }
   void clear() noexcept { release(); }
-  void swap(StreamBuffer& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(capacity_, other.capacity_);
-    std::swap(begin_, other.begin_);
-    std::swap(end_, other.end_);
-  }
+  /// Neither is pinned.
+  void swap(StreamBuffer& other) noexcept { std::swap(block_, other.block_); }
 
 private:
-  static constexpr std::size_t capacity_min = 1024;
+  /// Stands in front of the bytes. They begin with a cache line of their own.
+  struct alignas(16) Block {
+    std::size_t capacity;
+    std::size_t begin;
+    std::size_t end;
+    bool pinned;
+    std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this) + header_size; }
+  };
+  static constexpr std::size_t capacity_min = 1024 - header_size;
+  static_assert(sizeof(Block) <= header_size);
 
   void make_room(std::size_t size);
   void release() noexcept {
-    if (data_ != nullptr) frame_pool.deallocate(data_, capacity_);
-    data_ = nullptr;
-    capacity_ = begin_ = end_ = 0;
+    if (block_ == nullptr) return;
+    frame_pool.deallocate(block_, header_size + block_->capacity);
+    block_ = nullptr;
   }
 
-  std::byte* data_ = nullptr;
-  std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
-  bool pinned_ = false;
+  Block* block_ = nullptr;
 };
 
 }  // namespace coil::detail

@@ -19,6 +19,7 @@ struct StreamOptions {
   std::size_t limit = std::size_t{64} << 10;       ///< Of `read_line` and `read_until`, the separator not counted.
   std::size_t high_water = std::size_t{64} << 10;  ///< With more bytes than this to be sent, `drain` waits,
   std::size_t low_water = 0;                       ///< until there are no more than this.
+  bool operator==(const StreamOptions&) const = default;
 };
 static_assert(std::is_aggregate_v<StreamOptions> && std::is_trivially_destructible_v<StreamOptions>);
 
@@ -46,7 +47,10 @@ public:
   }
 
   Transport& transport() const noexcept { return *transport_; }
-  const StreamOptions& options() const noexcept { return options_; }
+  const StreamOptions& options() const noexcept {
+    const StreamOptions* const own = own_options_.get();
+    return own == nullptr ? usual_options : *own;
+  }
   /// Errors: `std::logic_error` in another loop than the stream's.
   void check_loop(const char* call) const;
 
@@ -118,8 +122,8 @@ private:
   bool closing_ = false;        // nothing more is read or written
   bool finishing_ = false;      // the transport was closed
   bool closed_ = false;
-  int read_error_ = 0;
-  int write_error_ = 0;
+  std::int16_t read_error_ = 0;
+  std::int16_t write_error_ = 0;
   std::uint32_t receive_size_;
   Owner<Transport> transport_;
   StreamReader* reader_ = nullptr;
@@ -128,7 +132,9 @@ private:
   StreamBuffer sending_;
   WaitQueue writers_;
   StreamLinger* linger_ = nullptr;
-  StreamOptions options_;
+  // Few streams have others than these, and those keep them elsewhere.
+  static constexpr StreamOptions usual_options{.low_water = std::size_t{16} << 10};
+  Owner<const StreamOptions> own_options_;
 };
 
 using StreamRef = StateRef<StreamCore>;

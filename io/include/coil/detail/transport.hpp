@@ -39,7 +39,8 @@ public:
   /// Begins to receive until it is stopped, without a buffer of the client's. False if it cannot.
   virtual bool receive_on(Client&) noexcept { return false; }
   virtual void stop_receiving() noexcept = 0;
-  virtual void send(std::span<const std::byte> data, Client& client) noexcept = 0;
+  /// False, and there is no answer, if there is no memory for it.
+  virtual bool send(std::span<const std::byte> data, Client& client) noexcept = 0;
   /// Whether a send ends without the peer, so that it need not be stopped when the loop ends.
   virtual bool sends_by_itself() const noexcept = 0;
   /// Nothing more is sent, and nothing is being sent. Gives an errno, 0 for none.

@@ -6,7 +6,7 @@ namespace coil::detail {
 
 /// Memory for coroutine frames and other small objects: one free list per size class and thread.
 ///
-/// Classes are 16 bytes apart up to 1 KiB, then four to each doubling up to 16 KiB; larger blocks come from
+/// Classes are 16 bytes apart up to 1 KiB, then four to each doubling up to 64 KiB; larger blocks come from
 /// `operator new`. Blocks are carved from aligned slabs of 256 KiB. A slab all of whose blocks are free is
 /// given back to the system by `trim()`: at the end of every `run`, and when a loop goes to sleep for 100 ms or
 /// more with over 16 slabs and the number of live blocks below a quarter of its peak.
@@ -70,14 +70,14 @@ private:
 
   static constexpr std::size_t granularity = 16;
   static constexpr std::size_t small_max = 1024;
-  static constexpr std::size_t pooled_max = 16384;
+  static constexpr std::size_t pooled_max = 65536;
   static constexpr std::size_t small_classes = small_max / granularity;
-  static constexpr std::size_t class_count = small_classes + 4 * 4;
+  static constexpr std::size_t class_count = small_classes + 6 * 4;
 
   static constexpr std::size_t size_class(std::size_t size) noexcept {
     if (size <= small_max) return (size + granularity - 1) / granularity - (size != 0);
     if (size > pooled_max) return class_count;
-    const auto doubling = static_cast<std::size_t>(63 - __builtin_clzll((size - 1) | 1));  // 10..13
+    const auto doubling = static_cast<std::size_t>(63 - __builtin_clzll((size - 1) | 1));  // 10..15
     return small_classes + (doubling - 10) * 4 + (((size - 1) >> (doubling - 2)) & 3);
   }
   static constexpr std::size_t class_size(std::size_t index) noexcept {
