@@ -14,9 +14,12 @@ ARGUMENTS = {}  # beside the port, by name
 class Server:
     """A server that runs; as a context it is killed at the end, if it has not ended before."""
     def __init__(self, program, port=0, descriptors=None, arguments=None):
+        # Memory that was freed is not to be kept for long, or `memory` says nothing.
+        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
         limit = descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)))
         arguments = arguments or ARGUMENTS.get(program.name, [])
         self.process = subprocess.Popen([str(program), str(port), *arguments], preexec_fn=limit,
+                                        env={**os.environ, "ASAN_OPTIONS": sanitizer},
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)

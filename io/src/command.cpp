@@ -66,12 +66,12 @@ Command& Command::pass_fd(int fd, int as) {
   return *this;
 }
 
-Command& Command::cwd(std::string path) {
+Command& Command::start_in(std::string path) {
   cwd_ = checked(std::move(path), "the folder");
   return *this;
 }
 
-Command& Command::env(std::string name, std::string value) {
+Command& Command::set_env(std::string name, std::string value) {
   return set_variable(std::move(name), checked(std::move(value), "a variable"));
 }
 Command& Command::unset_env(std::string name) { return set_variable(std::move(name), std::nullopt); }

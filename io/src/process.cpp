@@ -146,8 +146,8 @@ Process::WaitOperation Process::wait() { return WaitOperation(checked()); }
 
 Stream& Process::stream_of(int number, const char* call) {
   PipeEnd& end = pipes_[number];
-  if (!end.is_open()) throw std::logic_error("coil: Process::" + std::string(call) + "(): not `piped`, or closed");
-  if (!end.fd) return end.stream;
+  if (detail::StreamAccess::core(end.stream)) return end.stream;  // closed or not: one waits for its end, asks at_eof()
+  if (!end.fd) throw std::logic_error("coil: Process::" + std::string(call) + "(): not `piped`, or closed");
   detail::running_loop();
   Fd fd = detail::to_fd(end.fd);
   end.stream = number == 0 ? Stream(Fd(), std::move(fd)) : Stream(std::move(fd), Fd());

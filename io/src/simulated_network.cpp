@@ -175,6 +175,10 @@ detail::NetworkModel::Crossing SimulatedNetwork::begin_connecting(io_uring_sqe& 
     own.sin_addr.s_addr = htonl(addresses_of_this_process() + here->number_);
     if (::bind(submission.fd, reinterpret_cast<const ::sockaddr*>(&own), sizeof own) == 0) from = here->number_;
   }
+  // Ports are used again, and the new connection is not the old one.
+  const std::uint64_t here_end = end_by(::getsockname, submission.fd);
+  const std::uint64_t there_end = std::uint64_t{ntohl(address->sin_addr.s_addr)} << 16 | ntohs(address->sin_port);
+  by_ends_.erase({std::min(here_end, there_end), std::max(here_end, there_end)});
   ++crossings_;
   return {Kind::connects, from, to, draw(link(from, to).refused) ? refused : 0};
 }

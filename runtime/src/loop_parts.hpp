@@ -120,17 +120,19 @@ struct LoopParts {
   }
   /// Whether nothing comes from the kernel, of a timer or a signal, nor is to go to the kernel.
   bool is_quiet() const noexcept {
-    return timers.empty() && !signalled.load(std::memory_order_relaxed) && !ring->has_work();
+    return !signalled.load(std::memory_order_relaxed) && !ring->has_work() && (timers.empty() || timers_are_far());
   }
-  /// Whether no timer is due for certain. Asked on every turn; where there are virtual machines to look at the clock may
-  /// take 200 ns, and at the one that counts the kernel's ticks a tenth of it.
+  /// Whether no timer is due for certain. Asked on every turn: to look at the clock may take 200 ns where there are
+  /// virtual machines, and at the one that counts the kernel's ticks a tenth of it. Also false if the last look is some
+  /// milliseconds ago, for what `note_time()` makes of it.
   bool timers_are_far() const noexcept {
     if (is_virtual) return false;
     constexpr auto behind_max = std::chrono::milliseconds(20);  // two of the longest ticks that kernels have
-    timespec ticks{};
-    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &ticks);
-    return std::chrono::seconds(ticks.tv_sec) + std::chrono::nanoseconds(ticks.tv_nsec) + behind_max <
-           timers.soonest().time_since_epoch();
+    constexpr auto looks_apart_max = std::chrono::milliseconds(5);
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    const time_point tick(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+    return tick + behind_max < timers.soonest() && tick < time_known + looks_apart_max;
   }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;

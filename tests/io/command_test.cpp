@@ -8,7 +8,9 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using coil::Command;
@@ -41,6 +43,25 @@ PROCESS_TEST("command: args() takes a range, arg() one more") {
   const std::array<const char*, 2> second = {"3", "4"};
   const std::string output = co_await output_of(Command("printf").args(first).args(second).arg("5"));
   CHECK(output == "1,2,3,4,5,");
+}
+
+PROCESS_TEST("command: every text may be a literal, a string, a view or a path") {
+  const std::string_view program = std::string_view("printf!").substr(0, 6);
+  const std::string_view view = std::string_view("view!").substr(0, 4);
+  const std::string text = "text";
+  const std::vector<std::string_view> views = {view, "more"};
+  const std::string_view list[] = {"array"};
+  Command command(program, "%s,", view, text, std::string("moved"), std::filesystem::path("a/path"));
+  command.args(views).args(list).args({"braces", view}).arg(view).arg(text);
+  const std::string output = co_await output_of(std::move(command));
+  CHECK(output == "view,text,moved,a/path,view,more,array,braces,view,view,text,");
+
+  const std::string_view folder = std::string_view("/usr!").substr(0, 4);
+  const std::string_view name = std::string_view("NAME!").substr(0, 4);
+  Command shown("sh", "-c", "pwd; echo $NAME; echo $OTHER");
+  shown.cwd(folder).env(name, view).env("OTHER", text);
+  const std::string there = co_await output_of(std::move(shown));
+  CHECK(there == "/usr\nview\ntext\n");
 }
 
 PROCESS_TEST("command: a name without a slash is looked for in the PATH that the child will have") {

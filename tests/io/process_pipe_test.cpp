@@ -35,6 +35,21 @@ PROCESS_TEST("process: what is written to stdin comes back from stdout") {
   CHECK(code == 0);
 }
 
+PROCESS_TEST("process: a stream that was closed can still be waited for and asked") {
+  Process process = co_await create_subprocess_exec(shell("cat"));
+  process.stdin_().write("hello");
+  process.stdin_().close();
+  co_await process.stdin_().wait_closed();
+  CHECK(process.stdin_().is_closing());
+  const std::string text = co_await process.stdout_().read_all();
+  CHECK(text == "hello");
+  process.stdout_().close();
+  CHECK(process.stdout_().at_eof());
+  const Process::Output nothing = co_await process.communicate();
+  CHECK(nothing.out.empty());
+  CHECK(process.returncode() == 0);
+}
+
 PROCESS_TEST("process: stdout is readable to the last byte after the end") {
   Process process = co_await create_subprocess_exec(shell("printf 'out'; printf 'err' >&2"));
   co_await process.wait();

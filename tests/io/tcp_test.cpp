@@ -5,6 +5,7 @@
 
 #include <netinet/tcp.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,21 @@ NET_TEST("tcp: connections are accepted, and named at both ends") {
   CHECK(made.server.sock_name() == listener.endpoint());
   CHECK(made.server.peer_name() == made.client.sock_name());
   CHECK(made.client.is_open());
+}
+
+NET_TEST("tcp: read and write are names as those of a File") {
+  TcpListener listener(any_port);
+  CHECK(listener.sock_name() == listener.endpoint());
+  Connection made = co_await connect_to(listener);
+  const std::size_t written = co_await made.client.write("text");
+  CHECK(written == 4);
+  const GuardedBuffer buffer(64);
+  const std::size_t size = co_await made.server.read(buffer.bytes());
+  CHECK(buffer.text(size) == "text");
+  const std::size_t back = co_await made.server.write(std::span<const std::byte>(buffer.bytes()).first(size));
+  CHECK(back == 4);
+  const std::string text = co_await read_some(made.client);
+  CHECK(text == "text");
 }
 
 NET_TEST("tcp: over IPv6, where a listener takes IPv6 only") {

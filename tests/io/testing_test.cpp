@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -39,6 +40,13 @@ std::string failure_when_cancelled(std::function<coil::Coro<void>()> f,
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
+
+static_assert(std::is_same_v<coil::FaultPlan, coil::testing::FaultPlan> && coil::Op::read == coil::testing::Op::read);
+
+TEST_CASE("testing: the everyday tools are in the namespace coil as well") {
+  const coil::CancelResult result = coil::cancel_everywhere([]() -> coil::Coro<void> { co_await coil::sleep(1s); });
+  CHECK(result.cancelled > 0);
+}
 
 TEST_CASE("cancel_everywhere cancels at each suspension, at three moments, and counts") {
   int runs = 0;

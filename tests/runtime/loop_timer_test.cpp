@@ -258,3 +258,20 @@ TEST_CASE("sleep_until: the earliest time there is, is past for the real clock t
   auto main = []() -> coil::Coro<void> { co_await coil::sleep_until(coil::time_point::min()); };
   coil::run(main);
 }
+
+// A turn that has something ready looks at a clock that may be some milliseconds behind.
+TEST_CASE("timers: of the real clock fire, not too early, while a task keeps the loop busy") {
+  auto main = []() -> coil::Coro<void> {
+    coil::Loop& loop = coil::get_running_loop();
+    bool last = false;
+    std::string log;
+    const coil::time_point start = loop.time();
+    loop.call_later(30ms, [&] { last = true; });
+    loop.call_later(1h, [&] { log += "late "; });
+    loop.call_later(1ms, [&] { log += loop.time() < start + 1ms ? "early " : "fired "; });
+    while (!last) co_await coil::yield();
+    CHECK(loop.time() >= start + 30ms);
+    CHECK(log == "fired ");
+  };
+  coil::run(main);
+}

@@ -275,6 +275,7 @@ public:
         advance();
         break;
       case 2:
+        if (!expected_.empty()) CHECK(queue_.soonest() <= at(expected_.begin()->first));
         if (!expected_.empty()) CHECK(queue_.next() == at(expected_.begin()->first));
         break;
       case 3:

@@ -3,15 +3,34 @@
 
 #include <chrono>
 #include <concepts>
+#include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <coil/clock.hpp>
 
 namespace coil {
+
+namespace detail {
+
+/// What gives a std::string, a std::string_view and what converts to one among them.
+template <class T>
+concept TextLike = std::convertible_to<T, std::string> || std::convertible_to<T, std::string_view>;
+
+template <TextLike T>
+std::string text_of(T&& text) {
+  if constexpr (std::convertible_to<T, std::string>)
+    return std::forward<T>(text);
+  else
+    return std::string(static_cast<std::string_view>(std::forward<T>(text)));
+}
+
+}  // namespace detail
 
 /// What a standard stream of a child process is connected to.
 enum class Stdio : unsigned char {
@@ -37,24 +56,31 @@ public:
   /// A name without a slash is looked for in the PATH that the child will have; its empty entries, which would mean the
   /// current folder, are passed over. Arguments go to the program as they are, no shell is involved; text from
   /// elsewhere may begin with `-` and be taken for an option, unless `--` stands before it.
-  template <class... Args>
-    requires(std::convertible_to<Args, std::string> && ...)
-  explicit Command(std::string program, Args&&... arguments) {
-    add(std::move(program));
-    (add(std::forward<Args>(arguments)), ...);
+  template <detail::TextLike Program, detail::TextLike... Args>
+    requires(!std::same_as<std::remove_cvref_t<Program>, Command>)
+  explicit Command(Program&& program, Args&&... arguments) {
+    add(detail::text_of(std::forward<Program>(program)));
+    (add(detail::text_of(std::forward<Args>(arguments))), ...);
   }
   /// `script` for /bin/sh. Never put into it what comes from elsewhere.
   static Command shell(std::string script);
 
-  Command& arg(std::string argument) { return add(std::move(argument)); }
-  /// Adds all of a range of what converts to `std::string`.
+  template <detail::TextLike T>
+  Command& arg(T&& argument) {
+    return add(detail::text_of(std::forward<T>(argument)));
+  }
+  /// Adds all of a range of texts.
   template <class Range>
     requires requires(const Range& range) {
-      { *range.begin() } -> std::convertible_to<std::string>;
-      range.end();
+      { *std::begin(range) } -> detail::TextLike;
+      std::end(range);
     }
   Command& args(const Range& arguments) {
-    for (const auto& argument : arguments) add(std::string(argument));
+    for (const auto& argument : arguments) add(detail::text_of(argument));
+    return *this;
+  }
+  Command& args(std::initializer_list<std::string_view> arguments) {
+    for (const std::string_view argument : arguments) add(std::string(argument));
     return *this;
   }
 
@@ -70,9 +96,15 @@ public:
   Command& pass_fd(int fd, int as);
 
   /// The folder it starts in. A program or a PATH entry with a relative path is looked for from there.
-  Command& cwd(std::string path);
+  template <detail::TextLike Path>
+  Command& cwd(Path&& path) {
+    return start_in(detail::text_of(std::forward<Path>(path)));
+  }
   /// Sets a variable beside those of this process.
-  Command& env(std::string name, std::string value);
+  template <detail::TextLike Name, detail::TextLike Value>
+  Command& env(Name&& name, Value&& value) {
+    return set_env(detail::text_of(std::forward<Name>(name)), detail::text_of(std::forward<Value>(value)));
+  }
   Command& unset_env(std::string name);
   /// Starts from no variable at all; what was set before is gone.
   Command& clear_env();
@@ -107,6 +139,8 @@ private:
   };
 
   Command& add(std::string argument);
+  Command& start_in(std::string path);
+  Command& set_env(std::string name, std::string value);
   Command& set_variable(std::string name, std::optional<std::string> value);
   std::vector<std::string> environment() const;
 

@@ -77,7 +77,7 @@ public:
 
   pid_t pid() const;
   /// This process's ends of the pipes: the first is only written to, the others are only read.
-  /// Errors: `std::logic_error` for a stream that is not `piped` or was closed, and outside a loop.
+  /// Errors: `std::logic_error` for a stream that is not `piped`, or was closed before it was used, and outside a loop.
   Stream& stdin_();
   Stream& stdout_();
   Stream& stderr_();

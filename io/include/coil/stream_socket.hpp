@@ -24,6 +24,8 @@ public:
   /// Errors: `std::system_error` with recv(2)'s errno, e.g. ECONNRESET.
   /// Cancellation: bytes that already arrived are returned; none are lost.
   [[nodiscard]] detail::RecvOperation read_some(std::span<std::byte> buffer) noexcept { return {fd_, buffer, 0}; }
+  /// The same, by the name that File and Pipe have for it.
+  [[nodiscard]] detail::RecvOperation read(std::span<std::byte> buffer) noexcept { return read_some(buffer); }
   /// As `coil::read_exactly`.
   [[nodiscard]] detail::ReadExactlyOperation read_exactly(std::span<std::byte> buffer,
                                                           std::size_t* progress = nullptr) noexcept {
@@ -33,6 +35,8 @@ public:
   /// Errors: `std::system_error` with send(2)'s errno, e.g. EPIPE.
   [[nodiscard]] detail::SendOperation write_some(std::span<const std::byte> data) noexcept { return {fd_, data, 0}; }
   [[nodiscard]] detail::SendOperation write_some(std::string_view text) noexcept { return coil::send(fd_, text); }
+  [[nodiscard]] detail::SendOperation write(std::span<const std::byte> data) noexcept { return write_some(data); }
+  [[nodiscard]] detail::SendOperation write(std::string_view text) noexcept { return write_some(text); }
   /// Writes all of `data`, not mixed with what others write. As `coil::send_all`.
   [[nodiscard]] detail::SendAllOperation write_all(std::span<const std::byte> data,
                                                    std::size_t* progress = nullptr) noexcept {
@@ -94,6 +98,7 @@ public:
   int fd() const noexcept { return fd_.number(); }
   /// Where it listens.
   const Endpoint& endpoint() const noexcept { return endpoint_; }
+  const Endpoint& sock_name() const noexcept { return endpoint_; }
 
 protected:
   ListenSocket() noexcept = default;

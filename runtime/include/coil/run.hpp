@@ -77,7 +77,7 @@ private:
 /// Errors: as `Runner::run`.
 template <detail::TaskBody A>
 decltype(auto) run(A&& main, const RunOptions& options = {},
-         const std::source_location& where = std::source_location::current()) {
+                   const std::source_location& where = std::source_location::current()) {
   Runner runner(options);
   return runner.run(std::forward<A>(main), where);
 }

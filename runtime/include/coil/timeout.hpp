@@ -67,17 +67,16 @@ template <class F>
 concept TimeoutBody = TaskBody<F> || AsyncCallable<std::decay_t<F>&, Timeout&>;
 
 template <class F>
-auto start_body(F& body, Timeout& scope) {
-  if constexpr (AsyncCallable<F&, Timeout&>)
+decltype(auto) start_body(F& body, Timeout& scope) {
+  if constexpr (Awaitable<F>)
+    return std::move(body);
+  else if constexpr (AsyncCallable<F&, Timeout&>)
     return as_coro(body(scope));
-  else if constexpr (AsyncCallable<F&>)
-    return as_coro(body());
   else
-    return as_coro(std::move(body));
+    return as_coro(body());
 }
 template <class F>
-using TimeoutResult =
-    typename decltype(start_body(std::declval<std::decay_t<F>&>(), std::declval<Timeout&>()))::value_type;
+using TimeoutResult = AwaitResult<decltype(start_body(std::declval<std::decay_t<F>&>(), std::declval<Timeout&>()))>;
 
 template <class R, class F>
 Coro<R> run_timeout(Deadline deadline, F body) {

@@ -283,7 +283,7 @@ TEST_CASE("whatever awaits the kernel, nothing is left wherever it is cancelled"
 
 TEST_CASE("children are waited for wherever their parent is cancelled") {
   Everywhere everywhere;
-  everywhere.cancel({{"processes", processes, with_children}, {"forks", forks, with_children}});
+  everywhere.cancel({{"processes", processes, with_children, false}, {"forks", forks, with_children, false}});
   MESSAGE("cancelled at ", everywhere.points(), " points and ", everywhere.pairs(), " pairs of them");
 }
 
