@@ -117,7 +117,7 @@ NET_TEST("server: serve_forever that is cancelled at any step leaves nothing beh
   co_await cancel_everywhere(serve_until_cancelled, 40);
 }
 
-TEST_CASE("server: a connection that waits for input holds no more than 900 bytes" * doctest::skip(coil_test::sanitized)) {
+TEST_CASE("server: a connection that waits holds no more than 900 bytes" * doctest::skip(coil_test::sanitized)) {
   constexpr std::size_t count = 1800;
   rlimit files{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
