@@ -474,6 +474,23 @@ def drained(programs, folder):
         expect(status == 0 and time.monotonic() - start < 3, f"exit {status} after {time.monotonic() - start} s")
 
 
+@step("SIGTERM: clients that were answered and do not close do not hold it up")
+def drained_without_them(programs, folder):
+    with serving(programs, folder) as server, server.connect() as refused, server.connect() as begun:
+        refused.sendall(b"GET / HTTP/1.1\r\nno colon\r\n\r\n")
+        with refused.makefile("rb") as answers:
+            expect(Answer(answers).status == 400, "not refused")
+        begun.sendall(GET[:10])
+        expect(ask(server, GET).body == PAGE, "not the page")  # what was sent before has been read
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        begun.sendall(GET[10:])
+        with begun.makefile("rb") as answers:
+            expect(Answer(answers).body == PAGE, "not the page")
+        status = server.process.wait(timeout=TIME_MAX)
+        expect(status == 0 and time.monotonic() - start < 3, f"exit {status} after {time.monotonic() - start} s")
+
+
 @step("a folder that is missing, or none, is named, exit status 1")
 def no_folder(programs, folder):
     (folder / "file").write_text("")

@@ -72,6 +72,10 @@ void Service::look() {
         // What has arrived is still read, and then the end.
         if (draining_ || looks > looks_in(idle_duration_max)) ::shutdown(connection->stream_.fd(), SHUT_RD);
         break;
+      case Connection::Phase::lingering:
+        if (draining_ && connection->stream_.unsent() == 0 && looks > looks_in(linger_duration_draining))
+          ::shutdown(connection->stream_.fd(), SHUT_RD);
+        break;
       case Connection::Phase::writing:
         if (const std::size_t unsent = connection->stream_.unsent(); unsent != connection->unsent_) {
           connection->unsent_ = unsent;
@@ -194,6 +198,7 @@ coil::Coro<void> Connection::linger() {
     co_await stream_.flush();
     co_return;
   }
+  enter(Phase::lingering);
   try {
     co_await coil::timeout_at(deadline, read_on);
   } catch (const coil::TimeoutError&) {

@@ -22,8 +22,9 @@ inline constexpr std::chrono::seconds body_duration_max{300};
 inline constexpr std::chrono::seconds idle_duration_max{60};   // between requests
 inline constexpr std::chrono::seconds write_pause_max{30};     // for the client to take something
 inline constexpr std::chrono::seconds linger_duration_max{5};  // after the last answer
-inline constexpr std::size_t piece_size = 64 << 10;            // of a large file, that is read
-inline constexpr std::size_t sendfile_size = 512 << 10;        // of one that need not be read
+inline constexpr std::chrono::milliseconds linger_duration_draining{500};
+inline constexpr std::size_t piece_size = 64 << 10;      // of a large file, that is read
+inline constexpr std::size_t sendfile_size = 512 << 10;  // of one that need not be read
 inline constexpr std::size_t spare_parsers_max = 64;
 inline constexpr std::chrono::milliseconds look_interval{250};  // how exactly idle and write_pause are kept
 
@@ -73,7 +74,7 @@ public:
 
 private:
   friend class Service;
-  enum class Phase : unsigned char { busy, idle, writing };
+  enum class Phase : unsigned char { busy, idle, writing, lingering };
 
   void enter(Phase phase) noexcept;
   coil::Coro<std::string_view> more_of_head();
