@@ -25,7 +25,7 @@ constexpr std::uint64_t is_cancel = std::uint64_t{1} << 63;  // in no address, a
 constexpr std::uint32_t generation_mask = 0x7fffffff;
 constexpr unsigned entries_min = 64;
 constexpr auto pause_for_memory_min = std::chrono::milliseconds(1);
-constexpr auto pause_for_memory_max = std::chrono::milliseconds(32);
+constexpr auto pause_for_memory_max = std::chrono::milliseconds(256);
 
 // Enough for slow files beside fast ones; the kernel's own limits are 4 per CPU, and tens of thousands for
 // what may block for ever.
@@ -50,7 +50,8 @@ UringRing::~UringRing() {
 }
 
 // Older kernels know fewer of the flags and answer EINVAL; a user without locked memory left gets ENOMEM. The kernel
-// gives the memory of a closed ring back some milliseconds late, so one who opens many in turn waits for it.
+// gives the memory of a closed ring back late, by milliseconds or, where many are closed, by tenths of a second: that is
+// waited for.
 void UringRing::set_up(unsigned entries) {
   features_ = RingFeatures::from_environment();
   int error = open_ring(entries);
