@@ -1,8 +1,6 @@
 #include <coil/loop.hpp>
 
 #include <atomic>
-#include <cstdlib>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -67,8 +65,7 @@ Loop::Loop(const RunOptions& options) {
   parts = new LoopParts(options);
   inbox = new detail::Inbox(parts->wake_up);
   states = new detail::StatePool(this);
-  const char* environment = std::getenv("COIL_DEBUG");
-  debug = options.debug || (environment != nullptr && std::string_view(environment) == "1");
+  debug = options.debug || detail::debug_in_environment();
 }
 
 Loop::~Loop() {

@@ -1,6 +1,8 @@
 #include "report.hpp"
 
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -115,12 +117,19 @@ void report_slow(Loop& loop, Ready& node, std::chrono::nanoseconds took) noexcep
       about(task, fmt::format("Executing task '{}' took {:.3f} s{}", task.name(), seconds, place), nullptr));
 }
 
+bool debug_in_environment() noexcept {
+  const char* debug = std::getenv("COIL_DEBUG");
+  return debug != nullptr && std::string_view(debug) == "1";
+}
+
 void report_never_awaited(const PromiseBase& promise) noexcept {
+  if (this_loop == nullptr && !debug_in_environment()) return;
   if (promise.where_.line() == 0) return;  // it belongs to one that is reported itself
   ErrorContext error{.message = fmt::format("coroutine '{}' ({}:{}) was never awaited", coroutine_name(promise.where_),
                                             promise.where_.file_name(), promise.where_.line()),
                      .where = promise.where_};
-  if (this_loop->current != nullptr) error.task = HandleAccess::make<TaskRef>(this_loop->current);
+  if (this_loop != nullptr && this_loop->current != nullptr)
+    error.task = HandleAccess::make<TaskRef>(this_loop->current);
   report(this_loop, error);
 }
 

@@ -1,7 +1,9 @@
 #include <coil/coro.hpp>
 
+#include "../support/child.hpp"
 #include "../support/loop_test.hpp"
 
+#include <stdlib.h>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -188,6 +190,20 @@ LOOP_TEST("coro: in debug mode one that was never awaited is reported with its n
   CHECK(report.message.find("was never awaited") != std::string::npos);
   CHECK(report.message.find("worker") != std::string::npos);
   CHECK(report.message.find("coro_test.cpp:") != std::string::npos);
+}
+
+TEST_CASE("coro: one that was never awaited is reported outside a loop, too, if the environment says debug") {
+  for (const bool debug : {false, true}) {
+    const auto child = coil_test::in_child([&] {
+      ::setenv("COIL_DEBUG", debug ? "1" : "0", 1);
+      const coil::Coro<void> forgotten = worker();
+      return 0;
+    });
+    CAPTURE(child.output);
+    CHECK(child.exited_with(0));
+    CHECK(child.said("was never awaited") == debug);
+    CHECK(child.said("coro_test.cpp:") == debug);
+  }
 }
 
 LOOP_TEST("coro: outside debug mode one that was never awaited is not reported") {

@@ -49,7 +49,7 @@ template <>
 struct TypedSlot<void> : ChildSlot {};
 
 [[noreturn]] void throw_coro_consumed();
-/// Reports "coroutine 'f' (file:line) was never awaited" in debug mode.
+/// Reports "coroutine 'f' (file:line) was never awaited" in debug mode, outside loops that of the environment.
 void report_never_awaited(const PromiseBase& promise) noexcept;
 
 }  // namespace detail
@@ -85,7 +85,7 @@ private:
   explicit Coro(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
   void drop() noexcept {
     if (!coroutine_) return;
-    if (detail::this_loop != nullptr && detail::this_loop->debug) [[unlikely]]
+    if (detail::this_loop == nullptr || detail::this_loop->debug) [[unlikely]]
       detail::report_never_awaited(coroutine_.promise());
     coroutine_.destroy();
   }
