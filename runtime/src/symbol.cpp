@@ -79,8 +79,8 @@ std::string in_plain_words(std::string name) {
   return name;
 }
 
-// What the caller wrote, for the coroutines behind coil's own functions.
-std::string_view as_called(std::string_view name) {
+// What the caller wrote, for the coroutines behind coil's own functions. `written` has the types of their arguments, too.
+std::string_view as_called(std::string_view name, std::string_view written) {
   static constexpr std::pair<std::string_view, std::string_view> calls[] = {
       {"gather_", "coil::gather"},          {"race_", "coil::race"},
       {"wait_for_some", "coil::wait"},      {"wait_for_", "coil::wait_for"},
@@ -91,6 +91,7 @@ std::string_view as_called(std::string_view name) {
   };
   constexpr std::string_view internal = "coil::detail::";
   if (name == "coil::TaskGroup::leave") return "coil::task_group";
+  if (name == "coil::detail::run_timeout" && written.find("StartedBody") != written.npos) return "coil::wait_for";
   if (!name.starts_with(internal)) return name;
   for (const auto& [start, call] : calls)
     if (name.substr(internal.size()).starts_with(start)) return call;
@@ -113,7 +114,7 @@ std::string function_name(const std::source_location& where) {
   name = in_plain_words(without_types(in_plain_words(std::move(name))));
   if (name.starts_with("coil::")) {
     name.resize(parameters_of(name));
-    name = std::string(as_called(name));
+    name = std::string(as_called(name, written));
   }
   return name;
 }

@@ -163,6 +163,11 @@ LOOP_TEST("call graph: names coil's own functions as they are called") {
   for (const coil::CallGraphFrame& frame : coil::capture_call_graph(task).frames)
     if (frame.function.starts_with("coil::")) names += frame.function + ";";
   CHECK(names == "coil::gather;coil::task_group;coil::timeout;coil::timeout;coil::wait_for;");
+  auto waiting = coil::create_task(coil::wait_for(task, 1h));
+  co_await coil::yield();
+  const auto frames = coil::capture_call_graph(waiting).frames;
+  REQUIRE(!frames.empty());
+  CHECK(frames.front().function == "coil::wait_for");
   task.cancel();
 }
 

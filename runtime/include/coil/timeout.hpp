@@ -78,6 +78,24 @@ decltype(auto) start_body(F& body, Timeout& scope) {
 template <class F>
 using TimeoutResult = AwaitResult<decltype(start_body(std::declval<std::decay_t<F>&>(), std::declval<Timeout&>()))>;
 
+/// What has passed a deadline of zero or less before it was awaited.
+Coro<void> end_expired(Child child);
+/// The same of a shield, which has nothing to cancel.
+Coro<void> end_expired();
+
+/// A task or future, as the body of a timeout. A result that comes in the turn of the deadline wins.
+template <class R>
+struct StartedBody {
+  Child child;
+  bool done() const noexcept { return child.state().done(); }
+  bool has_outcome() const noexcept { return done() && child.state().phase != Phase::cancelled; }
+  R take() { return take_result<R>(child.state()); }
+};
+template <class R>
+FutureOperation<R> start_body(StartedBody<R>& body, Timeout&) {
+  return FutureOperation<R>(&body.child.state());
+}
+
 template <class R, class F>
 Coro<R> run_timeout(Deadline deadline, F body) {
   Timeout scope(deadline);
@@ -99,32 +117,23 @@ Coro<R> run_timeout(Deadline deadline, F body) {
   } catch (...) {
     error = std::current_exception();
   }
-  if (scope.leave(cancelled)) throw_timeout();
+  if (scope.leave(cancelled)) {
+    if constexpr (std::same_as<F, StartedBody<R>>)
+      if (body.has_outcome()) co_return body.take();
+    throw_timeout();
+  }
   note_rethrow(error);
   std::rethrow_exception(std::move(error));
 }
 
-/// `wait_for` with a deadline that has passed already.
-Coro<void> end_expired(Child child);
-/// The same of a shield, which has nothing to cancel.
-Coro<void> end_expired();
-
+/// `wait_for` without time.
 template <class R>
-Coro<R> wait_for_started(Deadline deadline, Child child) {
-  if (child.state().done()) co_return take_result<R>(child.state());
-  if (deadline.delay.count() <= 0) {
-    co_await end_expired(Child(&child.state()));
-    if (child.state().phase == Phase::cancelled) throw_timeout();
-    co_return take_result<R>(child.state());
+Coro<R> wait_for_started(StartedBody<R> body) {
+  if (!body.done()) {
+    co_await end_expired(Child(&body.child.state()));
+    if (!body.has_outcome()) throw_timeout();
   }
-  try {
-    Coro<R> waiting = run_timeout<R>(deadline, FutureOperation<R>(&child.state()));
-    co_return co_await std::move(waiting);
-  } catch (const TimeoutError&) {
-    // A result that came in the turn of the deadline wins; so does a TimeoutError of its own.
-    if (!child.state().done() || child.state().phase == Phase::cancelled) throw;
-  }
-  co_return take_result<R>(child.state());
+  co_return body.take();
 }
 template <class R>
 Coro<R> wait_for_coro(Deadline deadline, Coro<R> coro) {
@@ -193,12 +202,15 @@ template <class A, class Rep, class Period>
   detail::refuse_temporary_closure<A>();
   using R = detail::ChildResult<A>;
   const detail::Deadline deadline = detail::deadline_after(delay);
-  if constexpr (detail::is_future_like<std::decay_t<A>>)
-    return detail::wait_for_started<R>(deadline, detail::make_child(std::forward<A>(awaitable), "wait_for"));
-  else if constexpr (detail::KnowsDone<std::decay_t<A>>)
+  if constexpr (detail::is_future_like<std::decay_t<A>>) {
+    detail::StartedBody<R> body{detail::make_child(std::forward<A>(awaitable), "wait_for")};
+    if (deadline.delay.count() <= 0) return detail::wait_for_started<R>(std::move(body));
+    return detail::run_timeout<R>(deadline, std::move(body));
+  } else if constexpr (detail::KnowsDone<std::decay_t<A>>) {
     return detail::wait_for_shield<R>(deadline, std::decay_t<A>(std::forward<A>(awaitable)));
-  else
+  } else {
     return detail::wait_for_coro<R>(deadline, detail::as_coro(std::forward<A>(awaitable)));
+  }
 }
 /// Without a limit.
 template <class A>
