@@ -182,3 +182,20 @@ SCENARIO("future: awaiting one that is done does not let others run") {
   log(got);
   co_await other;
 }
+
+SCENARIO("future: a failure that was taken, and a cancellation, do not go to the handler") {
+  for (int way = 0; way < 3; ++way) {
+    auto future = new_future();
+    future.set_exception(Failure("heard"));
+    if (way == 0) {
+      log(future.exception());
+    } else if (way == 1) {
+      log(failure_in([&] { future.result(); }));
+    } else {
+      const std::string failure = co_await failure_of(future);
+      log(failure);
+    }
+  }
+  new_future().cancel();
+  log("silent");
+}

@@ -188,5 +188,20 @@ async def _():
     await other
 
 
+@scenario("future: a failure that was taken, and a cancellation, do not go to the handler")
+async def _():
+    takers = (lambda future: future.exception(), lambda future: failure_in(future.result), lambda future: future)
+    for take in takers:
+        future = new_future()
+        future.set_exception(Failure("heard"))
+        taken = take(future)
+        log(await failure_of(taken) if taken is future else taken)
+        del future, taken
+    future = new_future()
+    future.cancel()
+    del future
+    log("silent")
+
+
 if __name__ == "__main__":
     main()
