@@ -185,6 +185,12 @@ void TaskState::throw_cancelled() {
   throw CancelledError(more == nullptr ? std::string() : more->message);
 }
 
+void throw_cancelled(TaskState& task, const FutureState& awaited) {
+  if (awaited.phase != Phase::cancelled) task.throw_cancelled();
+  task.unset(Ready::must_cancel | Ready::late_cancel | Ready::throw_cancel);
+  throw CancelledError(std::string(message_of(awaited)));
+}
+
 void TaskState::store_current_exception() noexcept {
   const std::type_info* type = abi::__cxa_current_exception_type();
   if (type != nullptr && *type == typeid(CancelledError)) {

@@ -22,8 +22,14 @@ DIFFERENCES = {
         "`gather` owns the coroutines passed to it: when one fails, the others are cancelled and waited for.",
     "gather: cancelling it waits for the children's cleanup":
         "A `gather` that is cancelled waits until the cleanup of all its children is done.",
+    "task_group: the body fails, then a task in its cleanup":
+        "The failure of a task group's body has its place in time among those of the tasks, not the last.",
+    "task_group: a failure inside the cleanup of a cancelled task":
+        "A task group that fails inside the cleanup of a cancelled task does not deliver that cancellation again.",
     "wait_for: a result in the turn of the deadline":
         "`wait_for` gives a result that comes in the turn of the deadline.",
+    "context: two tasks that are given the same one":
+        "`create_task` copies the context it is given; asyncio shares it.",
 }
 
 

@@ -163,3 +163,12 @@ SCENARIO("context: what was set before a failure stays set") {
     log(name.get());
   }
 }
+
+SCENARIO("context: two tasks that are given the same one") {
+  auto context = coil::copy_context();
+  auto a = create_task(set_and_look("a"), {.context = &context});
+  co_await a;
+  auto b = create_task(set_and_look("b"), {.context = &context});
+  co_await b;
+  log(context.run([] { return name.get(); }));
+}

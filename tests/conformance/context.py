@@ -156,5 +156,13 @@ async def _():
         log(NAME.get())
 
 
+@scenario("context: two tasks that are given the same one")
+async def _():
+    context = contextvars.copy_context()
+    await create_task(set_and_look("a"), context=context)
+    await create_task(set_and_look("b"), context=context)
+    log(context.run(NAME.get))
+
+
 if __name__ == "__main__":
     main()

@@ -218,3 +218,25 @@ SCENARIO("wait_for: cancelled in the turn in which the task ends") {
   const std::string got = co_await inner;
   log(got);
 }
+
+SCENARIO("wait_for: no time, and a failure in the cleanup") {
+  const auto body = []() -> coil::Coro<void> {
+    static_cast<void>(co_await coil::as_result(sleep(1h)));
+    throw Failure("cleanup");
+  };
+  auto running = create_task(body);
+  co_await sleep(0s);
+  const std::string failure = co_await failure_of(wait_for(running, 0s));
+  log(failure);
+  log(running.done(), running.cancelled());
+}
+
+SCENARIO("wait_for: without a limit, cancelled from outside") {
+  auto inner = create_task(park("inner"));
+  auto outer = create_task(wait_for(inner, std::nullopt));
+  co_await sleep(100ms);
+  outer.cancel("outside");
+  const std::string failure = co_await failure_of(outer);
+  log(failure);
+  log(inner.cancelled(), outer.cancelled());
+}

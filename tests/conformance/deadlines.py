@@ -212,5 +212,29 @@ async def _():
     log(await inner)
 
 
+@scenario("wait_for: no time, and a failure in the cleanup")
+async def _():
+    async def body():
+        try:
+            await sleep(3600)
+        finally:
+            raise Failure("cleanup")
+
+    running = create_task(body())
+    await sleep(0)
+    log(await failure_of(wait_for(running, 0)))
+    log(running.done(), running.cancelled())
+
+
+@scenario("wait_for: without a limit, cancelled from outside")
+async def _():
+    inner = create_task(park("inner"))
+    outer = create_task(wait_for(inner, None))
+    await sleep(0.1)
+    outer.cancel("outside")
+    log(await failure_of(outer))
+    log(inner.cancelled(), outer.cancelled())
+
+
 if __name__ == "__main__":
     main()

@@ -182,3 +182,34 @@ SCENARIO("future: awaiting one that is done does not let others run") {
   log(got);
   co_await other;
 }
+
+SCENARIO("future: it and its waiter are cancelled in one turn, in either order") {
+  for (const bool future_first : {true, false}) {
+    auto future = new_future();
+    auto a = create_task(waiter("a", future));
+    co_await sleep(0s);
+    const bool first = future_first ? future.cancel("future") : a.cancel("task");
+    const bool second = future_first ? a.cancel("task") : future.cancel("future");
+    log(first, second);
+    const std::string failure = co_await failure_of(a);
+    log(failure);
+    log(future.cancelled(), a.cancelled(), a.cancelling());
+  }
+}
+
+SCENARIO("future: a failure that was taken, and a cancellation, do not go to the handler") {
+  for (int way = 0; way < 3; ++way) {
+    auto future = new_future();
+    future.set_exception(Failure("heard"));
+    if (way == 0) {
+      log(future.exception());
+    } else if (way == 1) {
+      log(failure_in([&] { future.result(); }));
+    } else {
+      const std::string failure = co_await failure_of(future);
+      log(failure);
+    }
+  }
+  new_future().cancel();
+  log("silent");
+}

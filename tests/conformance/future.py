@@ -188,5 +188,33 @@ async def _():
     await other
 
 
+@scenario("future: it and its waiter are cancelled in one turn, in either order")
+async def _():
+    for future_first in (True, False):
+        future = new_future()
+        a = create_task(waiter("a", future))
+        await sleep(0)
+        calls = [lambda: future.cancel("future"), lambda: a.cancel("task")]
+        first, second = calls if future_first else reversed(calls)
+        log(first(), second())
+        log(await failure_of(a))
+        log(future.cancelled(), a.cancelled(), a.cancelling())
+
+
+@scenario("future: a failure that was taken, and a cancellation, do not go to the handler")
+async def _():
+    takers = (lambda future: future.exception(), lambda future: failure_in(future.result), lambda future: future)
+    for take in takers:
+        future = new_future()
+        future.set_exception(Failure("heard"))
+        taken = take(future)
+        log(await failure_of(taken) if taken is future else taken)
+        del future, taken
+    future = new_future()
+    future.cancel()
+    del future
+    log("silent")
+
+
 if __name__ == "__main__":
     main()

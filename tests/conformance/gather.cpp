@@ -191,3 +191,47 @@ SCENARIO("gather: nested") {
   const auto sums = co_await coil::gather(pair(1, 2), pair(3, 4));
   log(list_of(sums));
 }
+
+SCENARIO("gather: failures as results, cancelled children among them") {
+  auto cancelled = create_task(value(1s, 1));
+  coil::get_running_loop().call_later(100ms, [cancelled] { cancelled.cancel(); });
+  std::vector<coil::Task<int>> all{cancelled};
+  all.push_back(create_task(fail_with_number(200ms, "two")));
+  all.push_back(create_task(value(300ms, 3)));
+  const auto outcomes = co_await coil::gather(coil::return_exceptions, all);
+  log(texts_of(outcomes));
+}
+
+SCENARIO("gather: failures as results: cancelling it is none") {
+  auto body = []() -> coil::Coro<void> {
+    co_await coil::gather(coil::return_exceptions, value(1s, 1));
+    log("never");
+  };
+  auto task = create_task(body);
+  co_await sleep(100ms);
+  task.cancel("enough");
+  const std::string failure = co_await failure_of(task);
+  log(failure);
+}
+
+SCENARIO("gather: cancelled on the turn in which its children end, or one later") {
+  for (int turns = 0; turns <= 1; ++turns) {
+    auto future = coil::get_running_loop().create_future<int>();
+    auto body = [&]() -> coil::Coro<void> {
+      const auto outcome = co_await coil::as_result(coil::gather(future));
+      log("body ends");
+      static_cast<void>(outcome.value());
+    };
+    auto task = create_task(body);
+    co_await sleep(100ms);
+    future.set_result(1);
+    for (int i = 0; i < turns; ++i) co_await sleep(0s);
+    log("asked", task.cancel());
+    for (int i = 0; i < 3; ++i) {
+      co_await sleep(0s);
+      log("turn", i, task.done());
+    }
+    const std::string failure = co_await failure_of(task);
+    log(failure);
+  }
+}

@@ -164,5 +164,47 @@ async def _():
     log(await gather(pair(1, 2), pair(3, 4)))
 
 
+@scenario("gather: failures as results, cancelled children among them")
+async def _():
+    cancelled = create_task(value(1, 1))
+    asyncio.get_running_loop().call_later(0.1, cancelled.cancel)
+    failing = create_task(fail(0.2, "two"))
+    log(await gather(cancelled, failing, create_task(value(0.3, 3)), return_exceptions=True))
+
+
+@scenario("gather: failures as results: cancelling it is none")
+async def _():
+    async def body():
+        log("never", await gather(value(1, 1), return_exceptions=True))
+
+    task = create_task(body())
+    await sleep(0.1)
+    task.cancel("enough")
+    log(await failure_of(task))
+
+
+@scenario("gather: cancelled on the turn in which its children end, or one later")
+async def _():
+    for turns in (0, 1):
+        future = asyncio.get_running_loop().create_future()
+
+        async def body():
+            try:
+                await gather(future)
+            finally:
+                log("body ends")
+
+        task = create_task(body())
+        await sleep(0.1)
+        future.set_result(1)
+        for _ in range(turns):
+            await sleep(0)
+        log("asked", task.cancel())
+        for i in range(3):
+            await sleep(0)
+            log("turn", i, task.done())
+        log(await failure_of(task))
+
+
 if __name__ == "__main__":
     main()

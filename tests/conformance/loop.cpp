@@ -277,3 +277,12 @@ SCENARIO("future: a result and a cancel of its waiter in one turn") {
   co_await task;
   log(future.result());
 }
+
+SCENARIO("call_later: those of the past come in the order of their times") {
+  co_await sleep(5s);
+  loop().call_later(-1s, say("a"));
+  loop().call_later(-2s, say("b"));
+  loop().call_later(0s, say("c"));
+  loop().call_later(-3s, say("d"));
+  co_await sleep(100ms);
+}

@@ -292,5 +292,13 @@ async def _():
     log(future.result())
 
 
+@scenario("call_later: those of the past come in the order of their times")
+async def _():
+    await sleep(5)
+    for delay, name in ((-1, "a"), (-2, "b"), (0, "c"), (-3, "d")):
+        loop().call_later(delay, log, name)
+    await sleep(0.1)
+
+
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-// Coroutines that many scenarios use; their Python halves are in task.py.
+// Coroutines that many scenarios use; their Python halves are in scenarios.py.
 #pragma once
 #include "conformance.hpp"
 

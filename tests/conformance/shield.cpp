@@ -203,3 +203,27 @@ SCENARIO("shield: around one that refuses to be cancelled") {
   const std::string got = co_await task;
   log(got);
 }
+
+SCENARIO("shield: inside a gather, and around one") {
+  auto first = create_task(value(300ms, 1));
+  auto second = create_task(value(400ms, 2));
+  auto gathers_shields = [&]() -> coil::Coro<void> { co_await coil::gather(shield(first), shield(second)); };
+  auto shields = create_task(gathers_shields);
+  co_await sleep(100ms);
+  shields.cancel("leave");
+  const std::string of_shields = co_await failure_of(shields);
+  log(of_shields);
+  log(first.done(), first.cancelling(), second.done(), second.cancelling());
+  auto total = [&]() -> coil::Coro<int> {
+    const auto [one, two] = co_await coil::gather(first, second);
+    co_return one + two;
+  };
+  auto gathering = create_task(total);
+  auto outer = create_task(shielded("outer", gathering));
+  co_await sleep(100ms);
+  outer.cancel("leave");
+  const std::string of_outer = co_await failure_of(outer);
+  log(of_outer);
+  const int got = co_await gathering;
+  log(got);
+}

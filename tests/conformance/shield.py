@@ -174,5 +174,29 @@ async def _():
     log(await task)
 
 
+@scenario("shield: inside a gather, and around one")
+async def _():
+    first, second = create_task(value(0.3, 1)), create_task(value(0.4, 2))
+
+    async def gathers_shields():
+        await asyncio.gather(shield(first), shield(second))
+
+    gathering = create_task(gathers_shields())
+    await sleep(0.1)
+    gathering.cancel("leave")
+    log(await failure_of(gathering))
+    log(first.done(), first.cancelling(), second.done(), second.cancelling())
+
+    async def total():
+        return sum(await asyncio.gather(first, second))
+
+    gathering = create_task(total())
+    outer = create_task(shielded("outer", gathering))
+    await sleep(0.1)
+    outer.cancel("leave")
+    log(await failure_of(outer))
+    log(await gathering)
+
+
 if __name__ == "__main__":
     main()

@@ -101,66 +101,6 @@ SCENARIO("task_group: a child that is cancelled by itself is no failure") {
   log(child.cancelled(), other.result());
 }
 
-SCENARIO("task_group: a cancel from outside reaches all once") {
-  auto body = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(clean_slowly("a", 200ms));
-    group.create_task(clean_slowly("b", 100ms));
-    co_await park("body");
-  };
-  auto task = create_task(task_group(body));
-  co_await sleep(100ms);
-  task.cancel("outside");
-  const std::string failure = co_await failure_of(task);
-  log(failure);
-  log(task.cancelled());
-}
-
-SCENARIO("task_group: a cancel from outside while it waits for its tasks") {
-  auto body = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(park("a"));
-    group.create_task(clean_slowly("b", 200ms));
-    co_return;
-  };
-  auto task = create_task(task_group(body));
-  co_await sleep(100ms);
-  task.cancel();
-  const std::string failure = co_await failure_of(task);
-  log(failure);
-}
-
-SCENARIO("task_group: failures during a cancel from outside win") {
-  auto body = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(fail_in_cleanup("a", 200ms));
-    group.create_task(fail_in_cleanup("b", 100ms));
-    co_return;
-  };
-  auto task = create_task(task_group(body));
-  co_await sleep(100ms);
-  task.cancel();
-  const std::string failure = co_await failure_of(task);
-  log(failure);
-}
-
-SCENARIO("task_group: a failure and a cancel from outside: the cancel comes again at the next wait") {
-  auto group_body = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(fail_in_cleanup("a", 200ms));
-    co_await sleep(1h);
-  };
-  auto body = [&]() -> coil::Coro<void> {
-    try {
-      co_await task_group(group_body);
-    } catch (const coil::ExceptionGroup&) {
-      log("group failed", coil::current_task().cancelling());
-    }
-    co_await park("after");
-  };
-  auto task = create_task(body);
-  co_await sleep(100ms);
-  task.cancel();
-  const std::string failure = co_await failure_of(task);
-  log(failure);
-}
-
 SCENARIO("task_group: a body that swallows the cancellation: the group fails all the same") {
   auto body = [&](TaskGroup& group) -> coil::Coro<void> {
     group.create_task(fail(100ms, "child"));
@@ -190,50 +130,6 @@ SCENARIO("task_group: no task once it shuts down") {
     ended.value();
   };
   const std::string failure = co_await failure_of(task_group(body));
-  log(failure);
-}
-
-SCENARIO("task_group: nested: an inner failure is one failure of the outer") {
-  auto inner = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(fail(100ms, "inner"));
-    group.create_task(park("inner sibling"));
-    co_return;
-  };
-  auto outer = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(task_group(inner));
-    group.create_task(park("outer sibling"));
-    co_return;
-  };
-  const std::string failure = co_await failure_of(task_group(outer));
-  log(failure);
-}
-
-SCENARIO("task_group: nested in the body: an inner failure that is caught does not cancel the outer") {
-  coil::Task<int> task;
-  auto inner = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(fail(100ms, "inner"));
-    co_return;
-  };
-  co_await task_group([&](TaskGroup& outer) -> coil::Coro<void> {
-    task = outer.create_task(value(300ms, 7));
-    const std::string failure = co_await failure_of(task_group(inner));
-    log("caught", failure);
-    log(coil::current_task().cancelling());
-  });
-  log(task.result());
-}
-
-SCENARIO("task_group: nested: an outer failure cancels the inner group") {
-  auto inner = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(park("inner child"));
-    co_return;
-  };
-  auto outer = [&](TaskGroup& group) -> coil::Coro<void> {
-    group.create_task(task_group(inner));
-    group.create_task(fail(100ms, "outer"));
-    co_return;
-  };
-  const std::string failure = co_await failure_of(task_group(outer));
   log(failure);
 }
 
@@ -289,6 +185,25 @@ SCENARIO("task_group: two failures in one turn") {
     group.create_task(fail(100ms, "second"));
     group.create_task(park("third"));
     co_return;
+  };
+  const std::string failure = co_await failure_of(task_group(body));
+  log(failure);
+}
+
+SCENARIO("task_group: a task fails, then the body in its cleanup") {
+  auto body = [](TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(fail(100ms, "child"));
+    co_await fail_in_cleanup("body", 100ms);
+  };
+  const std::string failure = co_await failure_of(task_group(body));
+  log(failure);
+  log(coil::current_task().cancelling());
+}
+
+SCENARIO("task_group: the body fails, then a task in its cleanup") {
+  auto body = [](TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(fail_in_cleanup("child", 100ms));
+    co_await fail(100ms, "body");
   };
   const std::string failure = co_await failure_of(task_group(body));
   log(failure);

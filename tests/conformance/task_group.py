@@ -96,64 +96,6 @@ async def _():
     log(child.cancelled(), other.result())
 
 
-@scenario("task_group: a cancel from outside reaches all once")
-async def _():
-    async def body():
-        async with TaskGroup() as group:
-            group.create_task(clean_slowly("a", 0.2))
-            group.create_task(clean_slowly("b", 0.1))
-            await park("body")
-
-    task = create_task(body())
-    await sleep(0.1)
-    task.cancel("outside")
-    log(await failure_of(task))
-    log(task.cancelled())
-
-
-@scenario("task_group: a cancel from outside while it waits for its tasks")
-async def _():
-    async def body():
-        async with TaskGroup() as group:
-            group.create_task(park("a"))
-            group.create_task(clean_slowly("b", 0.2))
-
-    task = create_task(body())
-    await sleep(0.1)
-    task.cancel()
-    log(await failure_of(task))
-
-
-@scenario("task_group: failures during a cancel from outside win")
-async def _():
-    async def body():
-        async with TaskGroup() as group:
-            group.create_task(fail_in_cleanup("a", 0.2))
-            group.create_task(fail_in_cleanup("b", 0.1))
-
-    task = create_task(body())
-    await sleep(0.1)
-    task.cancel()
-    log(await failure_of(task))
-
-
-@scenario("task_group: a failure and a cancel from outside: the cancel comes again at the next wait", since=(3, 13))
-async def _():
-    async def body():
-        try:
-            async with TaskGroup() as group:
-                group.create_task(fail_in_cleanup("a", 0.2))
-                await sleep(3600)
-        except* Failure:
-            log("group failed", current_task().cancelling())
-        await park("after")
-
-    task = create_task(body())
-    await sleep(0.1)
-    task.cancel()
-    log(await failure_of(task))
-
-
 @scenario("task_group: a body that swallows the cancellation: the group fails all the same")
 async def _():
     async def body():
@@ -194,48 +136,6 @@ async def _():
                 raise
 
     log(await failure_of(body()))
-
-
-@scenario("task_group: nested: an inner failure is one failure of the outer")
-async def _():
-    async def inner():
-        async with TaskGroup() as group:
-            group.create_task(fail(0.1, "inner"))
-            group.create_task(park("inner sibling"))
-
-    async def outer():
-        async with TaskGroup() as group:
-            group.create_task(inner())
-            group.create_task(park("outer sibling"))
-
-    log(await failure_of(outer()))
-
-
-@scenario("task_group: nested in the body: an inner failure that is caught does not cancel the outer", since=(3, 13))
-async def _():
-    async with TaskGroup() as outer:
-        task = outer.create_task(value(0.3, 7))
-        try:
-            async with TaskGroup() as inner:
-                inner.create_task(fail(0.1, "inner"))
-        except* Failure as group:
-            log("caught", group)
-        log(current_task().cancelling())
-    log(task.result())
-
-
-@scenario("task_group: nested: an outer failure cancels the inner group")
-async def _():
-    async def inner():
-        async with TaskGroup() as group:
-            group.create_task(park("inner child"))
-
-    async def outer():
-        async with TaskGroup() as group:
-            group.create_task(inner())
-            group.create_task(fail(0.1, "outer"))
-
-    log(await failure_of(outer()))
 
 
 @scenario("task_group: inside a timeout: TimeoutError, not a group")
@@ -294,6 +194,27 @@ async def _():
             group.create_task(fail(0.1, "first"))
             group.create_task(fail(0.1, "second"))
             group.create_task(park("third"))
+
+    log(await failure_of(body()))
+
+
+@scenario("task_group: a task fails, then the body in its cleanup", since=(3, 13))
+async def _():
+    async def body():
+        async with TaskGroup() as group:
+            group.create_task(fail(0.1, "child"))
+            await fail_in_cleanup("body", 0.1)
+
+    log(await failure_of(body()))
+    log(current_task().cancelling())
+
+
+@scenario("task_group: the body fails, then a task in its cleanup")
+async def _():
+    async def body():
+        async with TaskGroup() as group:
+            group.create_task(fail_in_cleanup("child", 0.1))
+            await fail(0.1, "body")
 
     log(await failure_of(body()))
 

@@ -332,3 +332,42 @@ SCENARIO("wait_for: nested") {
   const std::string got = co_await coil::wait_for(inner(), 200ms);
   log(got);
 }
+
+SCENARIO("timeout: a cancel inside it of a task that has swallowed one before") {
+  auto body = []() -> coil::Coro<void> {
+    coil::current_task().cancel("first");
+    const std::string failure = co_await failure_of(sleep(1s));
+    log(failure);
+    const auto limited = []() -> coil::Coro<void> {
+      coil::current_task().cancel("second");
+      co_await park("body");
+    };
+    co_await coil::timeout(1s, limited);
+  };
+  auto task = create_task(body);
+  const std::string failure = co_await failure_of(task);
+  log(failure);
+  log(task.cancelled(), task.cancelling());
+}
+
+SCENARIO("timeout: inside the cleanup after another one has expired") {
+  auto body = []() -> coil::Coro<void> {
+    const auto ended = co_await coil::as_result(sleep(1h));
+    const std::string failure = co_await failure_of(coil::timeout(100ms, park("cleanup")));
+    log(failure);
+    ended.value();
+  };
+  const std::string failure = co_await failure_of(coil::timeout(100ms, body));
+  log(failure);
+  log(coil::current_task().cancelling());
+}
+
+SCENARIO("timeout: around a task group whose task fails in its cleanup") {
+  auto body = [](coil::TaskGroup& group) -> coil::Coro<void> {
+    group.create_task(fail_in_cleanup());
+    co_await park("body");
+  };
+  const std::string failure = co_await failure_of(coil::timeout(100ms, coil::task_group(body)));
+  log(failure);
+  log(coil::current_task().cancelling());
+}

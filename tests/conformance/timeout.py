@@ -374,5 +374,55 @@ async def _():
     log(await wait_for(inner(), 0.2))
 
 
+@scenario("timeout: a cancel inside it of a task that has swallowed one before")
+async def _():
+    async def body():
+        current_task().cancel("first")
+        log(await failure_of(sleep(1)))
+        async with timeout(1):
+            current_task().cancel("second")
+            await park("body")
+
+    task = create_task(body())
+    log(await failure_of(task))
+    log(task.cancelled(), task.cancelling())
+
+
+@scenario("timeout: inside the cleanup after another one has expired", since=(3, 13))
+async def _():
+    async def cleanup():
+        async with timeout(0.1):
+            await park("cleanup")
+
+    async def body():
+        async with timeout(0.1):
+            try:
+                await sleep(3600)
+            except CancelledError:
+                log(await failure_of(cleanup()))
+                raise
+
+    log(await failure_of(body()))
+    log(current_task().cancelling())
+
+
+@scenario("timeout: around a task group whose task fails in its cleanup", since=(3, 13))
+async def _():
+    async def fail_in_cleanup():
+        try:
+            await sleep(3600)
+        except CancelledError:
+            raise Failure("cleanup")
+
+    async def body():
+        async with timeout(0.1):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail_in_cleanup())
+                await park("body")
+
+    log(await failure_of(body()))
+    log(current_task().cancelling())
+
+
 if __name__ == "__main__":
     main()

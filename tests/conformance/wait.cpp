@@ -238,3 +238,13 @@ SCENARIO("wait: a race by hand: wait for the first, cancel the others, wait for 
   log("[" + text_of(tasks[0].cancelled()) + ", " + text_of(tasks[1].cancelled()) + ", " +
       text_of(tasks[2].cancelled()) + "]");
 }
+
+SCENARIO("wait: a task that ends in the turn of the timeout, after it or before it") {
+  for (int turns = 0; turns <= 1; ++turns) {
+    const Tasks tasks = values(100ms);
+    for (int i = 0; i < turns; ++i) co_await sleep(0s);
+    co_await waited(tasks, {.timeout = 100ms});
+    const int got = co_await tasks[0];
+    log(got);
+  }
+}

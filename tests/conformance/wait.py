@@ -217,5 +217,15 @@ async def _():
     log([task.cancelled() for task in tasks])
 
 
+@scenario("wait: a task that ends in the turn of the timeout, after it or before it")
+async def _():
+    for turns in (0, 1):
+        tasks = values(0.1)
+        for _ in range(turns):
+            await sleep(0)
+        await waited(tasks, timeout=0.1)
+        log(await tasks[0])
+
+
 if __name__ == "__main__":
     main()

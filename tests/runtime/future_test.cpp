@@ -246,6 +246,24 @@ LOOP_TEST("future: a cancel while the waiter's wake-up is under way throws, and 
   CHECK(future.result() == 11);
 }
 
+LOOP_TEST("future: cancelled, and its waiter in the same turn after it: the waiter gets the future's message") {
+  auto future = coil::get_running_loop().create_future<int>();
+  auto wait = [&]() -> coil::Coro<std::string> {
+    try {
+      co_await future;
+    } catch (const coil::CancelledError& error) {
+      co_return std::string(error.message());
+    }
+    co_return "not cancelled";
+  };
+  auto waiter = coil::create_task(wait());
+  co_await coil::yield();
+  future.cancel("future");
+  CHECK(waiter.cancel("waiter"));
+  const std::string message = co_await waiter;
+  CHECK(message == "future");
+}
+
 LOOP_TEST("future: a move-only result is not lost when its waiter is cancelled while being woken") {
   auto future = coil::get_running_loop().create_future<std::unique_ptr<int>>();
   auto wait = [&]() -> coil::Coro<void> {

@@ -80,6 +80,9 @@ decltype(auto) result_reference(FutureState& state) {
 /// Errors: `std::logic_error` for what cannot be awaited here: nothing, the task itself, another loop's.
 void check_awaitable(const FutureState* state);
 
+/// Throws in a task that was cancelled: the cancellation of what it awaited, if that was first, as in asyncio.
+[[noreturn]] void throw_cancelled(TaskState& task, const FutureState& awaited);
+
 /// Waits for a future or task. Cancelling the wait cancels what is awaited and then waits for its answer.
 template <class T>
 class FutureOperation final : public Operation<FutureOperation<T>> {
@@ -95,7 +98,8 @@ public:
   }
   void start() noexcept { state_->waiters.push_back(*this); }
   T await_resume() {
-    this->throw_if_cancelled();
+    if (this->is_cancelled()) [[unlikely]]
+      throw_cancelled(*this->task_, *state_);
     return take_result<T>(*state_);
   }
 
