@@ -65,7 +65,7 @@ async def _():
     log(semaphore.locked())
 
 
-@scenario("semaphore: the first to be woken wakes the others, before whom it starts")
+@scenario("semaphore: the first to be woken wakes the others, before whom it starts", since=(3, 13))
 async def _():
     semaphore = asyncio.Semaphore(0)
 

@@ -31,7 +31,7 @@ async def puts(name, queue, item):
     log(name, await failure_of(queue.put(item)))
 
 
-@scenario("queue: a get that is cancelled after its item came loses none")
+@scenario("queue: a get that is cancelled after its item came loses none", since=(3, 13))
 async def _():
     queue = asyncio.Queue()
     tasks = [create_task(gets(name, queue)) for name in "abc"]
