@@ -96,7 +96,11 @@ def answers(server, sent, methods=("GET",), half_close=False):
     """Sends bytes on a new connection, reads an answer for each method. Gives also what comes after, to the end, unless
     the connection is kept."""
     with server.connect() as client:
-        sender = threading.Thread(target=lambda: contextlib.suppress(OSError).__enter__() or client.sendall(sent))
+        def send():
+            with contextlib.suppress(OSError):  # the server may refuse what was sent, and close before all of it is
+                client.sendall(sent)
+
+        sender = threading.Thread(target=send)
         sender.start()
         with client.makefile("rb") as file:
             got = [Answer(file, method) for method in methods]
@@ -405,7 +409,7 @@ def slow_heads(programs, folder):
                 except TimeoutError:
                     pass
             if "dribbling" not in ended:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # the server ends it between two of our bytes
                     dribbling.sendall(next(dribble))
             if many and now > 1:  # its head is whole in time, with the next one begun
                 many.sendall(b"\nG")
@@ -431,7 +435,7 @@ def never_read(programs, folder):
         for kind in kinds:
             client = stack.enter_context(server.connect(receive_buffer=4096))
             client.settimeout(0.3)
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):  # what is expected: the server stops reading
                 for _ in range(1000):
                     client.sendall(kind * (1 + 200000 // len(kind)))
                 raise Failed(f"takes any number of requests like {kind[:50]!r}")
@@ -458,7 +462,7 @@ def drained(programs, folder):
         server.process.send_signal(signal.SIGTERM)
         expect(files[idle].read() == b"" and files[used].read() == b"", "idle connections do not end")
         expect(time.monotonic() - start < 1, f"idle connections end after {time.monotonic() - start} s")
-        with contextlib.suppress(ConnectionRefusedError):
+        with contextlib.suppress(ConnectionRefusedError):  # what is expected
             server.connect()
             raise Failed("a new connection is accepted")
         head.sendall(GET[10:])

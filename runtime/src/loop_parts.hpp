@@ -108,7 +108,8 @@ struct LoopParts {
     ending_since = time_point::clock::now();
     naming_after = std::max<std::chrono::nanoseconds>(options.stuck_function_duration, std::chrono::milliseconds(1));
   }
-  /// The most that the loop may sleep at the end of `run`, or under a test's eyes, if it would sleep for `wait` (negative: without end).
+  /// The most that the loop may sleep at the end of `run`, or under a test's eyes, if it would sleep for `wait`
+  /// (negative: without end).
   std::chrono::nanoseconds until_naming(std::chrono::nanoseconds wait) const noexcept {
     if (wait.count() == 0) return wait;
     if (observer != nullptr) wait = at_most_until(observer->deadline, wait);

@@ -1,47 +1,15 @@
 // The C++ half of meetings.py.
-#include "scenarios.hpp"
+#include "meetings.hpp"
 
 using namespace conformance;
 
 namespace {
-
-template <class F>
-std::exception_ptr failure_in(F call) {
-  try {
-    call();
-  } catch (...) {
-    return std::current_exception();
-  }
-  return nullptr;
-}
-
-coil::Coro<void> turns(int count) {
-  for (int i = 0; i < count; ++i) {
-    log("turn", i);
-    co_await sleep(0s);
-  }
-}
 
 /// Takes a lock or a permit, and keeps it.
 template <class Line>
 coil::Coro<void> takes(std::string name, Line& line) {
   const std::string failure = co_await failure_of(line.acquire());
   log(name, failure);
-}
-
-using Tasks = std::vector<coil::Task<void>>;
-
-std::vector<std::string> done(const Tasks& tasks) {
-  std::vector<std::string> all;
-  for (const auto& task : tasks) all.push_back(text_of(task.done()));
-  return all;
-}
-
-template <class Party>
-Tasks parties(const std::string& names, Party& party) {
-  Tasks tasks;
-  for (const char name : names) tasks.push_back(create_task(party(std::string(1, name))));
-  return tasks;
 }
 
 }  // namespace

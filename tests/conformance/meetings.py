@@ -3,21 +3,7 @@ import asyncio
 from asyncio import BrokenBarrierError, create_task, gather, sleep
 
 from conformance import Failure, log, main, scenario
-from scenarios import failure_of
-
-
-def failure_in(call, *args):
-    try:
-        call(*args)
-    except Exception as error:
-        return error
-    return None
-
-
-async def turns(count):
-    for i in range(count):
-        log("turn", i)
-        await sleep(0)
+from scenarios import failure_in, failure_of, turns
 
 
 async def takes(name, line):

@@ -45,4 +45,18 @@ inline coil::Coro<std::string> stubborn(std::string name, int times) {
   co_return name;
 }
 
+/// Cleans up for a while when it is cancelled.
+inline coil::Coro<void> clean_slowly(std::string name, std::chrono::milliseconds delay) {
+  const auto ended = co_await coil::as_result(sleep(1h));
+  co_await sleep(delay);
+  log(name, "cleaned");
+  ended.value();
+}
+
+inline coil::Coro<void> fail_in_cleanup(std::string text, std::chrono::milliseconds delay) {
+  co_await coil::as_result(sleep(1h));
+  co_await sleep(delay);
+  throw Failure(text);
+}
+
 }  // namespace conformance

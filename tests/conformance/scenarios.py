@@ -44,3 +44,33 @@ async def failure_of(awaitable):
     except BaseException as error:
         return error
     return None
+
+
+async def clean_slowly(name, delay):
+    try:
+        await sleep(3600)
+    finally:
+        await sleep(delay)
+        log(name, "cleaned")
+
+
+async def fail_in_cleanup(text, delay):
+    try:
+        await sleep(3600)
+    except CancelledError:
+        await sleep(delay)
+        raise Failure(text)
+
+
+def failure_in(call, *args):
+    try:
+        call(*args)
+    except Exception as error:
+        return error
+    return None
+
+
+async def turns(count):
+    for i in range(count):
+        log("turn", i)
+        await sleep(0)

@@ -7,19 +7,6 @@ using coil::TaskGroup;
 
 namespace {
 
-coil::Coro<void> clean_slowly(std::string name, std::chrono::milliseconds delay) {
-  const auto ended = co_await coil::as_result(sleep(1h));
-  co_await sleep(delay);
-  log(name, "cleaned");
-  ended.value();
-}
-
-coil::Coro<void> fail_in_cleanup(std::string text, std::chrono::milliseconds delay) {
-  co_await coil::as_result(sleep(1h));
-  co_await sleep(delay);
-  throw Failure(text);
-}
-
 coil::Coro<void> hydra(TaskGroup& group, int depth) {
   co_await sleep(100ms);
   log("depth", depth);

@@ -5,23 +5,6 @@ using namespace conformance;
 using coil::task_group;
 using coil::TaskGroup;
 
-namespace {
-
-coil::Coro<void> clean_slowly(std::string name, std::chrono::milliseconds delay) {
-  const auto ended = co_await coil::as_result(sleep(1h));
-  co_await sleep(delay);
-  log(name, "cleaned");
-  ended.value();
-}
-
-coil::Coro<void> fail_in_cleanup(std::string text, std::chrono::milliseconds delay) {
-  co_await coil::as_result(sleep(1h));
-  co_await sleep(delay);
-  throw Failure(text);
-}
-
-}  // namespace
-
 SCENARIO("task_group: a cancel from outside reaches all once") {
   auto body = [&](TaskGroup& group) -> coil::Coro<void> {
     group.create_task(clean_slowly("a", 200ms));

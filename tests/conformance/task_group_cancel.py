@@ -1,26 +1,10 @@
 from asyncio import CancelledError, TaskGroup, create_task, current_task, sleep
 
 from conformance import Failure, log, main, scenario
-from scenarios import fail, failure_of, park, value
+from scenarios import clean_slowly, fail, fail_in_cleanup, failure_of, park, value
 
 
 # asyncio cancels the tasks of a group in no order: what they do then has to come at different times.
-
-
-async def clean_slowly(name, delay):
-    try:
-        await sleep(3600)
-    finally:
-        await sleep(delay)
-        log(name, "cleaned")
-
-
-async def fail_in_cleanup(text, delay):
-    try:
-        await sleep(3600)
-    except CancelledError:
-        await sleep(delay)
-        raise Failure(text)
 
 
 @scenario("task_group: a cancel from outside reaches all once")

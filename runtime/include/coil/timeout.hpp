@@ -78,7 +78,7 @@ decltype(auto) start_body(F& body, Timeout& scope) {
 template <class F>
 using TimeoutResult = AwaitResult<decltype(start_body(std::declval<std::decay_t<F>&>(), std::declval<Timeout&>()))>;
 
-/// What has passed a deadline of zero or less before it was awaited.
+/// `wait_for` with no time left: cancels what is awaited, and waits for it.
 Coro<void> end_expired(Child child);
 /// The same of a shield, which has nothing to cancel.
 Coro<void> end_expired();
