@@ -31,6 +31,10 @@ struct FramePool::Slab {
   std::atomic<FramePool*> owner;  // other threads may ask whether a block is theirs
   std::size_t carved = 0;         // blocks handed out of this slab so far
   std::size_t free = 0;           // used by trim() only
+
+  static Slab* of(void* block) {
+    return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(slab_size - 1));
+  }
 };
 
 namespace {
@@ -71,6 +75,8 @@ struct FramePool::ThreadEnd {
   ~ThreadEnd() {
     if (pool == nullptr) return;
     pool->trim();
+    const std::lock_guard lock(orphans().mutex);
+    pool->take_returned();
     // One that has only freed what others made has no slab, but blocks.
     const bool has_blocks =
         std::any_of(std::begin(pool->free_), std::end(pool->free_), [](Block* list) { return list != nullptr; });
@@ -79,7 +85,6 @@ struct FramePool::ThreadEnd {
     auto* kept = new (std::nothrow) FramePool(*pool);
     *pool = FramePool();
     if (kept == nullptr) return;
-    const std::lock_guard lock(orphans().mutex);
     kept->carve_end_ = reinterpret_cast<char*>(orphans().first);  // the rest of the newest slab is given up
     orphans().first = kept;
   }
@@ -102,7 +107,11 @@ void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
   const std::size_t bytes = class_size(index);
   if (bytes % 64 == 0) carve_ += -reinterpret_cast<std::uintptr_t>(carve_) % 64;
   if (static_cast<std::size_t>(carve_end_ - carve_) < bytes) {
-    adopt_orphan();
+    {
+      const std::lock_guard lock(orphans().mutex);
+      take_returned();
+      if (free_[index] == nullptr) adopt_orphan();
+    }
     if (Block* block = free_[index]) {
       free_[index] = block->next;
       ++live_;
@@ -112,8 +121,7 @@ void* FramePool::allocate_slowly(std::size_t size, std::size_t index) {
   }
   void* memory = carve_;
   carve_ += bytes;
-  auto* slab = reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(memory) & ~(slab_size - 1));
-  ++slab->carved;
+  ++Slab::of(memory)->carved;
   peak_ = std::max(peak_, ++live_);
   return memory;
 }
@@ -128,9 +136,8 @@ void FramePool::deallocate_slowly(void* memory, std::size_t size, std::size_t in
   deallocate(memory, size);
 }
 
-// What a thread left behind when it ended, or gave away.
+// What a thread left behind when it ended. Under the lock of the orphans.
 void FramePool::adopt_orphan() noexcept {
-  const std::lock_guard lock(orphans().mutex);
   FramePool* orphan = orphans().first;
   if (orphan == nullptr) return;
   orphans().first = reinterpret_cast<FramePool*>(orphan->carve_end_);
@@ -151,14 +158,34 @@ void FramePool::adopt_orphan() noexcept {
   delete orphan;
 }
 
-void FramePool::give_away() noexcept {
-  auto* given = new (std::nothrow) FramePool;
-  if (given == nullptr) return;
-  std::swap(given->free_, free_);
-  given_away_ = -live_;
+// Looks at the blocks freed last: those of others are among them.
+void FramePool::give_back() noexcept {
   const std::lock_guard lock(orphans().mutex);
-  given->carve_end_ = reinterpret_cast<char*>(orphans().first);
-  orphans().first = given;
+  for (std::size_t index = 0; index < class_count; ++index) {
+    Block** link = &free_[index];
+    for (std::int64_t looked_at = 0; *link != nullptr && looked_at < 2 * surplus_max; ++looked_at) {
+      Block* block = *link;
+      FramePool* owner = Slab::of(block)->owner.load(std::memory_order_relaxed);
+      if (owner == this || owner == nullptr) {
+        link = &block->next;
+        continue;
+      }
+      *link = block->next;
+      owner->returned_ = new (block) Returned{owner->returned_, index};
+      ++live_;
+    }
+  }
+  kept_ = live_;
+}
+
+// Under the lock of the orphans.
+void FramePool::take_returned() noexcept {
+  while (Returned* returned = returned_) {
+    returned_ = returned->next;
+    const std::size_t index = returned->index;
+    free_[index] = new (returned) Block{free_[index]};
+    --live_;
+  }
 }
 
 void FramePool::add_slab() {
@@ -171,9 +198,14 @@ void FramePool::add_slab() {
 
 // Looks at every free block, unless this is the only pool that there ever was, and nothing in it lives.
 void FramePool::trim() noexcept {
+  const bool alone = pools_started.load(std::memory_order_relaxed) == 1;
+  if (!alone) {
+    const std::lock_guard lock(orphans().mutex);
+    take_returned();
+  }
   peak_ = live_;
   if (slabs_ == nullptr) return;
-  const bool all_free = live_ == 0 && pools_started.load(std::memory_order_relaxed) == 1;
+  const bool all_free = alone && live_ == 0;
   if (all_free)
     std::fill(std::begin(free_), std::end(free_), nullptr);
   else
@@ -192,18 +224,15 @@ void FramePool::trim() noexcept {
 }
 
 void FramePool::drop_blocks_of_free_slabs() noexcept {
-  const auto slab_of = [](void* block) {
-    return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(slab_size - 1));
-  };
   const auto is_ours = [&](const Slab* slab) { return slab->owner.load(std::memory_order_relaxed) == this; };
   for (Slab* slab = slabs_; slab != nullptr; slab = slab->next) slab->free = 0;
   for (Block* list : free_)
     for (Block* block = list; block != nullptr; block = block->next)
-      if (Slab* slab = slab_of(block); is_ours(slab)) ++slab->free;
+      if (Slab* slab = Slab::of(block); is_ours(slab)) ++slab->free;
   for (Block*& list : free_) {
     Block** link = &list;
     while (Block* block = *link) {
-      const Slab* slab = slab_of(block);
+      const Slab* slab = Slab::of(block);
       if (is_ours(slab) && slab->free == slab->carved)
         *link = block->next;
       else

@@ -11,8 +11,8 @@ namespace coil::detail {
 /// given back to the system by `trim()`: at the end of every `run`, and when a loop goes to sleep for 100 ms or
 /// more with over 16 slabs and the number of live blocks below a quarter of its peak.
 ///
-/// Threads: a block may be freed by another thread than the one that made it; it then stays there. What a
-/// thread leaves behind when it ends is adopted by the next thread that needs a slab.
+/// Threads: a block may be freed by another thread than the one that made it; it then stays there until
+/// `give_back_surplus()`. What a thread leaves behind when it ends is adopted by the next thread that needs a slab.
 class FramePool {
 public:
   void* allocate(std::size_t size) {
@@ -46,13 +46,13 @@ public:
     if (slab_count_ > slabs_kept && live_ < peak_ / 4) trim();
   }
 
-  /// For a thread that often frees what others made: once that is more than it keeps, what is free here is left to
-  /// other threads, as at a thread's end.
-  void give_away_surplus() noexcept {
-    if (live_ + given_away_ < -surplus_max) give_away();
+  /// For a thread that often frees what others made: once that is more than it keeps, the threads whose slabs those
+  /// blocks are of get them back.
+  void give_back_surplus() noexcept {
+    if (live_ < kept_ - surplus_max) give_back();
   }
 
-  /// Blocks allocated minus blocks freed by this thread.
+  /// Blocks allocated minus blocks freed by this thread, or on its behalf.
   std::int64_t live() const noexcept { return live_; }
   /// Bytes of slabs that this thread holds.
   std::size_t slab_bytes() const noexcept { return slab_count_ * slab_size; }
@@ -64,6 +64,10 @@ public:
 private:
   struct Block {
     Block* next;
+  };
+  struct Returned {
+    Returned* next;
+    std::size_t index;
   };
   struct Slab;
   struct ThreadEnd;
@@ -91,17 +95,19 @@ private:
   void start() noexcept;
   void add_slab();
   void adopt_orphan() noexcept;
-  void give_away() noexcept;
+  void give_back() noexcept;
+  void take_returned() noexcept;
   void drop_blocks_of_free_slabs() noexcept;
 
   std::size_t classes_in_use_ = 0;  // 0: not started, or a sanitizer wants every block from malloc
   std::int64_t live_ = 0;
   std::int64_t peak_ = 0;
-  std::int64_t given_away_ = 0;
+  std::int64_t kept_ = 0;  // live_ when give_back() last looked
   std::size_t slab_count_ = 0;
   char* carve_ = nullptr;  // rest of the newest slab
   char* carve_end_ = nullptr;
   Slab* slabs_ = nullptr;
+  Returned* returned_ = nullptr;  // under the lock of the orphans: what other threads have freed of these slabs
   Block* free_[class_count] = {};
 };
 

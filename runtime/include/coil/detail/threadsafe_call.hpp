@@ -76,7 +76,7 @@ Coro<void> deliver(Coro<T> coro, CancelledPromise<T> promise) {
   } catch (...) {
     promise.fail(std::current_exception());
   }
-  frame_pool.give_away_surplus();  // to the threads that make the coroutines which end here
+  frame_pool.give_back_surplus();  // to the threads that make the coroutines which end here
 }
 
 /// A callback that starts `deliver`. If it never comes to that, the promise is broken.
