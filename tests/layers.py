@@ -31,7 +31,8 @@ FLOORS = {
        " detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
        " process spawn fork_child fork_process message_pipe message_socket record_operation turn file pipe signal_set"
        " udp pool_worker process_pool to_process detail/process_job shared_memory",
-    6: "connect_attempts resolve open_connection server simulated_network memory_stream",
+    6: "connect_attempts resolve open_connection server simulated_network memory_stream"
+       " tls tls_context.cpp tls_error.cpp tls_session tls_transport",
     9: "coil testing",
 }
 IO_FLOOR = 4  # from here on in io/, below in runtime/

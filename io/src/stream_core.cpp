@@ -72,6 +72,7 @@ void StreamCore::check_loop(const char* call) const {
 }
 
 void StreamCore::throw_error(const char* call, int error) const {
+  transport_->throw_error(call, error);
   const int fd = transport_->fd();
   throw std::system_error(error, std::system_category(),
                           call + (fd < 0 ? std::string() : "(fd " + std::to_string(fd) + ")"));

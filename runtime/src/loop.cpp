@@ -119,10 +119,12 @@ nanoseconds Loop::time_to_wait() noexcept {
   if (parts->is_virtual) {
     detail::Ring& ring = *parts->ring;
     do {
+      if (std::exchange(notable.flushes, false)) parts->flush_residents();  // what completions have written
       ring.poll(nanoseconds::zero());
       take_inbox();
       if (has_ready() || parts->signalled.load(std::memory_order_relaxed)) return nanoseconds::zero();
-    } while (ring.has_work());  // operations that went back to the kernel, for the rest of what they do
+    } while (notable.flushes ||
+             ring.has_work());  // or operations went back to the kernel, for the rest of what they do
     if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
       parts->note_time(time_point::clock::now(), debug);
       parts->virtual_now = std::max(parts->virtual_now, parts->timers.next());

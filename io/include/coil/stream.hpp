@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include <coil/coro.hpp>
 #include <coil/detail/stream_core.hpp>
 #include <coil/endpoint.hpp>
 #include <coil/fd.hpp>
@@ -24,6 +25,9 @@ public:
 private:
   std::size_t consumed_;
 };
+
+class TlsContext;
+struct TlsOptions;
 
 namespace detail {
 struct StreamAccess;
@@ -124,6 +128,19 @@ public:
   /// Bytes that were written and are not sent yet.
   std::size_t unsent() const noexcept { return core_ ? core_->unsent() : 0; }
 
+  // ---- TLS ----
+
+  /// Goes on with TLS, as a client or a server as `context` says; `<coil/tls.hpp>` has both. What was received and not
+  /// read is taken for the peer's beginning. Until it is over this stream is none, and if it fails the connection is
+  /// closed.
+  /// Errors: TlsError, also for a certificate that is not accepted; TimeoutError after `handshake_timeout`;
+  ///   `std::system_error` of the connection; `std::invalid_argument` if a client does not say whom it expects;
+  ///   `std::logic_error` while another task reads.
+  /// Cancellation: closes the connection.
+  /// Lifetime: this stream outlives the `co_await`, and is not moved meanwhile.
+  [[nodiscard]] Coro<void> start_tls(TlsContext context);
+  [[nodiscard]] Coro<void> start_tls(TlsContext context, TlsOptions options);
+
   // ---- Closing ----
 
   /// Ends reading, sends what was written, and closes. Closing twice does nothing.
@@ -177,6 +194,8 @@ namespace detail {
 
 struct StreamAccess {
   static const StreamRef& core(const Stream& stream) noexcept { return stream.core_; }
+  /// What it was goes on without it.
+  static void release(Stream& stream) noexcept { stream.core_ = StreamRef(); }
 };
 
 }  // namespace detail

@@ -59,6 +59,7 @@ public:
   StreamBuffer& input() noexcept { return input_; }
   bool at_end() const noexcept { return ended_; }  // nothing comes any more, after the input
   int read_error() const noexcept { return read_error_; }
+  bool is_being_read() const noexcept { return reader_ != nullptr; }
   /// True if `reader` need not wait, or may not: then `end_read` throws.
   bool begin_read(StreamReader& reader) noexcept;
   void wait_for_input(StreamReader& reader) noexcept;
@@ -169,7 +170,7 @@ private:
 };
 
 /// Waits until what was written is sent, down to some level, or until the stream is closed.
-class StreamWriteWait final : public Operation<StreamWriteWait> {
+class StreamWriteWait : public Operation<StreamWriteWait> {
 public:
   enum class Until : unsigned char { below_water, all_sent, closed };
   StreamWriteWait(StreamCore* core, Until until, const char* call) noexcept : core_(core), call_(call), until_(until) {}

@@ -48,6 +48,9 @@ public:
   /// Stops both directions and closes, when the last of them is answered; with `reset` what is on its way is dropped.
   virtual void close(bool reset) noexcept = 0;
 
+  /// Throws what the errno of an answer stands for, if it says more than the errno.
+  virtual void throw_error(const char*, int) const {}
+
   virtual int fd() const noexcept = 0;  // -1 if there is none
   virtual Endpoint peer_name() const noexcept = 0;
   virtual Endpoint sock_name() const noexcept = 0;
