@@ -18,11 +18,11 @@ from example_check import Failed, expect, main, output_until, run, step
 
 COUNT_AS_ARGUMENT = {"gather_three_workers": 1, "copy_file": 2, "echo_server": 1, "echo_client": 1, "hash_files": 1,
                      "pool_hash": 1, "chat": 1, "http_server": 2, "kv_server": 2, "tcp_proxy": 2, "port_scan": 2,
-                     "udp_dns": 2}
+                     "udp_dns": 2, "https_get": 4, "tls_echo_server": 3}
 ANY_COUNT = {"supervisor"}
 # Do not end by themselves, or not without a server.
-WITH_PEERS = {"echo_server", "echo_client", "chat", "http_server", "kv_server", "pg_query", "supervisor", "tcp_proxy",
-              "udp_dns"}
+WITH_PEERS = {"echo_server", "echo_client", "chat", "http_server", "https_get", "kv_server", "pg_query", "supervisor",
+              "tcp_proxy", "tls_echo_server", "udp_dns"}
 BAD_NUMBERS = ["x", "1.5", "0x10", "1e3", " 5", "5 ", "+5", "-1", "1000000001", "99999999999999999999", "५"]
 
 
@@ -38,6 +38,10 @@ def good_arguments(name, folder):
         return ["127.0.0.1", "1-100"]
     if name == "supervisor":
         return ["true"]
+    if name == "tls_echo_server":
+        return ["0", folder / "certificate.pem", folder / "key.pem"]
+    if name == "https_get":
+        return ["localhost"]
     return ["1"] if name == "gather_three_workers" else []
 
 

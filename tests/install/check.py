@@ -36,6 +36,7 @@ class Check:
         self.libdir = self.installed / option["libdir"]
         self.shared = option["default_library"] != "static"
         self.static = option["default_library"] != "shared"
+        self.tls = (build / "libcoil-tls.a").exists()
         os.environ["CXX"] = shlex.join(compiler)
         # The prefix of an installation that lies below a folder of its own.
         self.staged = {"PKG_CONFIG_PATH": self.libdir / "pkgconfig", "PKG_CONFIG_SYSROOT_DIR": work / "stage"}
@@ -54,16 +55,16 @@ class Check:
         if in_tree != there:
             raise Failed(f"in the tree or installed, not both: {sorted(in_tree ^ there)}")
 
-    def pkg_config(self, static):
-        said = run("pkg-config", *(["--static"] if static else []), "--cflags", "--libs", "coil", **self.staged).split()
+    def pkg_config(self, static, package="coil", source="consumer.cpp"):
+        said = run("pkg-config", *(["--static"] if static else []), "--cflags", "--libs", package, **self.staged).split()
         if any(word.startswith("-std") for word in said):
             raise Failed(f"pkg-config sets the user's standard: {said}")
         if not static and any(word in ("-lfmt", "-luring") for word in said):
             raise Failed(f"pkg-config links what only coil uses: {said}")
         if static:
             said = ["-l:libcoil.a" if word == "-lcoil" else word for word in said]
-        program = self.work / f"pkg-config-{static}"
-        run(*self.compiler, "-std=c++20", "-o", program, self.here / "consumer.cpp", *said)
+        program = self.work / f"pkg-config-{package}-{static}"
+        run(*self.compiler, "-std=c++20", "-o", program, self.here / source, *said)
         self.runs(program, None if static else self.libdir)
 
     def cmake(self, static, libdir):
@@ -72,6 +73,8 @@ class Check:
             f"-Dcoil_USE_STATIC_LIBS={'ON' if static else 'OFF'}")
         run("cmake", "--build", build)
         self.runs(build / "consumer")
+        if self.tls:
+            self.runs(build / "tls_consumer")
 
     def cmake_moved(self):
         moved = self.work / "moved"
@@ -103,7 +106,7 @@ class Check:
         run(self.meson, "compile", "-C", project / "build")
         self.runs(project / "build/consumer")
         targets = json.loads(run(self.meson, "introspect", "--targets", project / "build"))
-        names = {target["name"] for target in targets}
+        names = {target["name"] for target in targets if target["build_by_default"]}
         if names != {"consumer", "coil"}:
             raise Failed(f"as a subproject coil builds more than its library: {sorted(names)}")
         if json.loads(run(self.meson, "introspect", "--installed", project / "build")):
@@ -119,6 +122,8 @@ def main(top, build, meson, *compiler):
             steps["meson dependency"] = check.meson_dependency
         if check.static:
             steps["pkg-config, static"] = lambda: check.pkg_config(static=True)
+        if check.tls:
+            steps["pkg-config, TLS"] = lambda: check.pkg_config(not check.shared, "coil-tls", "tls_consumer.cpp")
         if shutil.which("cmake"):
             if check.shared:
                 steps["CMake"] = lambda: check.cmake(False, check.libdir)
