@@ -346,6 +346,7 @@ void StreamCore::close() noexcept {
 
 void StreamCore::abort() noexcept {
   if (finishing_) return;
+  const StreamRef self(this);  // what lingers may be all that holds it
   closing_ = ended_ = true;
   if (write_error_ == 0) write_error_ = ECONNABORTED;
   fail_writing(ECONNABORTED);

@@ -13,7 +13,7 @@ namespace coil::detail {
 
 struct TlsContextData {
   struct Free {
-    void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
+    void operator()(SSL_CTX* object) const noexcept { SSL_CTX_free(object); }
   };
   std::unique_ptr<SSL_CTX, Free> context;
   bool is_server = false;
