@@ -328,6 +328,7 @@ void StreamWriteWait::await_resume() {
 // ---- Closing ---------------------------------------------------------------------------------------------
 
 void StreamCore::close() noexcept {
+  if (upper_ != nullptr) return upper_->close();
   if (closing_) return;
   closing_ = ended_ = true;
   wake_reader();
@@ -345,6 +346,7 @@ void StreamCore::close() noexcept {
 }
 
 void StreamCore::abort() noexcept {
+  if (upper_ != nullptr) return upper_->abort();
   if (finishing_) return;
   const StreamRef self(this);  // what lingers may be all that holds it
   closing_ = ended_ = true;

@@ -45,6 +45,7 @@ Coro<void> start_tls(Stream* stream, TlsSession session, std::chrono::nanosecond
   co_await timeout(handshake_timeout, [&] { return shake_hands(session, below); });
   const StreamRef& core = StreamAccess::core(below);
   Stream encrypted(Owner<Transport>(new TlsTransport(core, std::move(session))), core->options());
+  core->put_below(StreamAccess::core(encrypted).get());
   StreamAccess::release(below);
   *stream = std::move(encrypted);
 }

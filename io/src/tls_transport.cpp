@@ -27,6 +27,11 @@ TlsTransport::TlsTransport(StreamRef below, TlsSession session) noexcept
       input_(below_.get(), *this),
       output_(below_.get(), *this) {}
 
+TlsTransport::~TlsTransport() {
+  below_->put_below(nullptr);
+  below_->close();
+}
+
 void TlsTransport::Later::call() noexcept {
   if (!std::exchange(is_coming_, true)) submit();
 }
@@ -178,6 +183,7 @@ int TlsTransport::end_sending() noexcept {
 }
 
 void TlsTransport::close(bool reset) noexcept {
+  below_->put_below(nullptr);
   stop_receiving();
   if (std::exchange(waits_for_output_, false)) {
     below_->remove(output_);

@@ -18,7 +18,7 @@ class TlsTransport final : public Transport, public Pooled {
 public:
   /// After the handshake.
   TlsTransport(StreamRef below, TlsSession session) noexcept;
-  ~TlsTransport() override { below_->close(); }
+  ~TlsTransport() override;
 
   bool can_receive() const noexcept override { return true; }
   bool can_send() const noexcept override { return true; }

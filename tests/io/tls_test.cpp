@@ -325,6 +325,29 @@ TEST_CASE("tls: can be cancelled at each point, leaving nothing behind") {
   CHECK(result.points > 10);
 }
 
+IO_TEST("tls: a server closes and aborts its connections as any others") {
+  std::string ends;
+  auto read = [&](Stream stream) -> coil::Coro<void> {
+    stream.write("hello\n");
+    auto end = co_await coil::as_result(stream.read());
+    ends += end.has_value() ? "end " + end.value() : "error ";
+  };
+  auto handler = coil::with_tls(serving(world().server), read);
+  coil::Server server = co_await coil::start_server(handler, "127.0.0.1", 0);
+  Stream client = co_await coil::open_tls_connection("127.0.0.1", server.port(), trusting());
+  CHECK(co_await client.read_line() == "hello\n");
+  CHECK(server.connections() == 1);
+  server.close_clients();
+  CHECK(co_await client.read_all() == "");  // the end of TLS, not a mere end of the connection
+  CHECK(ends == "end ");
+  client = co_await coil::open_tls_connection("127.0.0.1", server.port(), trusting());
+  CHECK(co_await client.read_line() == "hello\n");
+  server.abort_clients();
+  CHECK_AWAIT_THROWS(client.read_all(), std::system_error);
+  co_await server.stop(1s);
+  CHECK(server.connections() == 0);
+}
+
 IO_TEST("tls: a server of TLS serves, and who cannot begin costs its own connection only") {
   auto echo = [](Stream stream) -> coil::Coro<void> {
     while (!(co_await stream.peek()).empty()) {

@@ -89,6 +89,8 @@ public:
   /// What was not sent is dropped.
   void abort() noexcept;
   void linger_is_over() noexcept;
+  /// From now on `upper`, which sends and receives by way of this one, is closed in its place; none if null.
+  void put_below(StreamCore* upper) noexcept { upper_ = upper; }
 
 private:
   void received(std::int32_t result) noexcept override;
@@ -133,6 +135,7 @@ private:
   StreamBuffer sending_;
   WaitQueue writers_;
   StreamLinger* linger_ = nullptr;
+  StreamCore* upper_ = nullptr;
   // Few streams have others than these, and those keep them elsewhere.
   static constexpr StreamOptions usual_options{.low_water = std::size_t{16} << 10};
   Owner<const StreamOptions> own_options_;
