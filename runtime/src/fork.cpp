@@ -11,6 +11,7 @@
 
 #include <coil/detail/check.hpp>
 
+#include "inspect.hpp"
 #include "loop_parts.hpp"
 
 namespace coil::detail {
@@ -50,13 +51,17 @@ void before_fork() {
   private_descriptors().mutex.lock();
   lock_dispositions();
   lock_frame_orphans();
+  lock_inspection();
 }
 
-void unlock() {
+void unlock(bool in_child) {
+  unlock_inspection(in_child);
   unlock_frame_orphans();
   unlock_dispositions();
   private_descriptors().mutex.unlock();
 }
+
+void after_fork_in_parent() { unlock(false); }
 
 void after_fork_in_child() {
   std::vector<bool>& are_private = private_descriptors().are_private;
@@ -64,7 +69,7 @@ void after_fork_in_child() {
     if (are_private[fd]) ::close(static_cast<int>(fd));
   are_private.clear();
   restore_dispositions_in_child();
-  unlock();
+  unlock(true);
   if (this_loop == nullptr) return;
   LoopParts& parts = parts_of(*this_loop);
   parts.is_parents = true;
@@ -82,7 +87,8 @@ void forget(int fd) noexcept {
 }  // namespace
 
 void close_in_forked_children(int fd) noexcept {
-  [[maybe_unused]] static const int registered = ::pthread_atfork(before_fork, unlock, after_fork_in_child);
+  [[maybe_unused]] static const int registered =
+      ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   const std::lock_guard lock(private_descriptors().mutex);
   const auto number = static_cast<std::size_t>(fd);
   std::vector<bool>& are_private = private_descriptors().are_private;

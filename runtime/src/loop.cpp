@@ -8,6 +8,7 @@
 
 #include "exception_trace.hpp"
 #include "faulty_ring.hpp"
+#include "inspect.hpp"
 #include "loop_parts.hpp"
 #include "report.hpp"
 #include "ring_cache.hpp"
@@ -66,6 +67,7 @@ Loop::Loop(const RunOptions& options) {
   inbox = new detail::Inbox(parts->wake_up);
   states = new detail::StatePool(this);
   debug = options.debug || detail::debug_in_environment();
+  detail::begin_inspection(*this);
 }
 
 Loop::~Loop() {
@@ -288,6 +290,7 @@ void Loop::end_default_threads() noexcept {
 void Loop::close() noexcept {
   if (parts == nullptr) return;
   parts->closing = true;
+  detail::end_inspection(*this);
   inbox->close();
   remove_signal_handlers();
   // What was written last goes out as far as the kernel takes it at once.

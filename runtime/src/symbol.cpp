@@ -100,8 +100,9 @@ std::string_view as_called(std::string_view name, std::string_view written) {
 
 }  // namespace
 
-std::string function_name(const std::source_location& where) {
-  std::string_view written = where.function_name();
+std::string function_name(const std::source_location& where) { return function_name(where.function_name()); }
+
+std::string function_name(std::string_view written) {
   std::string name(written);
   // After its first suspension g++ 12 names the frame's resume function:
   // "void f(f(int)::_Z1fi.Frame*)"; the mangled name in it is the coroutine's own.
@@ -125,9 +126,7 @@ std::string coroutine_name(const std::source_location& where) {
   return name;
 }
 
-bool only_keeps_a_callable(const std::source_location& where) noexcept {
-  return std::string_view(where.file_name()).ends_with("coil/create_task.hpp");
-}
+bool only_keeps_a_callable(std::string_view file) noexcept { return file.ends_with("coil/create_task.hpp"); }
 
 std::string type_name(const std::type_info& type) { return demangle(type.name()); }
 

@@ -41,6 +41,7 @@ struct LoopCore {
   LoopParts* parts = nullptr;  // the rest, in the sources; null once closed
   Inbox* inbox = nullptr;      // always there: other threads may post at any time
   std::uint64_t number = 0;    // no two loops of a process have the same
+  LoopCore* next_inspected = nullptr;
 
   void push_ready(Ready& node) noexcept {
     *ready_end = &node;

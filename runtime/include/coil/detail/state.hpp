@@ -287,6 +287,7 @@ public:
   }
 
 private:
+  friend struct Inspect;
   static constexpr std::size_t chunk_size = std::size_t{256} << 10;
   struct Chunk {
     LoopCore* core;

@@ -61,6 +61,7 @@ protected:
 private:
   friend class WaitQueue;
   friend class TimerQueue;
+  friend struct Inspect;
   inline void park_at(std::coroutine_handle<> coroutine) noexcept;
 
 protected:
