@@ -69,6 +69,7 @@ void after_fork_in_child() {
     if (are_private[fd]) ::close(static_cast<int>(fd));
   are_private.clear();
   restore_dispositions_in_child();
+  forget_frame_owners();
   unlock(true);
   if (this_loop == nullptr) return;
   LoopParts& parts = parts_of(*this_loop);

@@ -17,6 +17,8 @@ void close_private(int fd) noexcept;
 /// Of the frames that threads left behind.
 void lock_frame_orphans() noexcept;
 void unlock_frame_orphans() noexcept;
+/// In the child: the other threads that slabs belonged to do not exist there.
+void forget_frame_owners() noexcept;
 /// Of the disposition of SIGPIPE. In the child it is put back to what it was before any loop ran.
 void lock_dispositions() noexcept;
 void unlock_dispositions() noexcept;

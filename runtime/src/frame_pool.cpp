@@ -29,6 +29,7 @@ namespace coil::detail {
 struct FramePool::Slab {
   Slab* next;
   std::atomic<FramePool*> owner;  // other threads may ask whether a block is theirs
+  unsigned process;               // in which the owner is a thread
   std::size_t carved = 0;         // blocks handed out of this slab so far
   std::size_t free = 0;           // used by trim() only
 
@@ -42,6 +43,8 @@ namespace {
 constexpr std::size_t header_size = 64;
 
 std::atomic<unsigned> pools_started = 0;
+// Counts forks on the way to this process. Under the lock of the orphans.
+unsigned this_process = 0;
 
 // What threads that ended left behind. Leaked on purpose: other threads may still end after main.
 struct Orphans {
@@ -57,6 +60,7 @@ Orphans& orphans() {
 
 void lock_frame_orphans() noexcept { orphans().mutex.lock(); }
 void unlock_frame_orphans() noexcept { orphans().mutex.unlock(); }
+void forget_frame_owners() noexcept { ++this_process; }
 
 void* map_aligned(std::size_t size) {
   void* raw = ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -152,6 +156,7 @@ void FramePool::adopt_orphan() noexcept {
     orphan->slabs_ = slab->next;
     slab->next = slabs_;
     slab->owner = this;
+    slab->process = this_process;
     slabs_ = slab;
     ++slab_count_;
   }
@@ -165,8 +170,9 @@ void FramePool::give_back() noexcept {
     Block** link = &free_[index];
     for (std::int64_t looked_at = 0; *link != nullptr && looked_at < 2 * surplus_max; ++looked_at) {
       Block* block = *link;
-      FramePool* owner = Slab::of(block)->owner.load(std::memory_order_relaxed);
-      if (owner == this || owner == nullptr) {
+      const Slab& slab = *Slab::of(block);
+      FramePool* owner = slab.owner.load(std::memory_order_relaxed);
+      if (owner == this || owner == nullptr || slab.process != this_process) {
         link = &block->next;
         continue;
       }
@@ -189,7 +195,9 @@ void FramePool::take_returned() noexcept {
 }
 
 void FramePool::add_slab() {
-  auto* slab = new (map_aligned(slab_size)) Slab{slabs_, this};
+  void* memory = map_aligned(slab_size);
+  const std::lock_guard lock(orphans().mutex);
+  auto* slab = new (memory) Slab{slabs_, this, this_process};
   slabs_ = slab;
   ++slab_count_;
   carve_ = reinterpret_cast<char*>(slab) + header_size;

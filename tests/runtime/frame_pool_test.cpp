@@ -1,11 +1,16 @@
 // Memory for frames: size classes, reuse, what goes back to the system, what other threads free, what threads leave.
 #include <coil/detail/frame_pool.hpp>
 
+#include "../support/child.hpp"
 #include "../support/loop_test.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <latch>
 #include <set>
 #include <thread>
 #include <vector>
@@ -346,4 +351,31 @@ TEST_CASE("pool: many threads make, pass on and free at once") {
   in_new_thread([&] {
     for (auto& each : blocks) release_all(each);
   });
+}
+
+// A child gave blocks back to threads that only its parent has.
+TEST_CASE("pool: a forked child gives nothing back to threads that it does not have" * needs_slabs) {
+  const auto result = coil_test::in_child([] {
+    coil::run([]() -> coil::Coro<void> { co_return; });
+    std::vector<Block> blocks;
+    std::latch made(1);
+    std::latch end(1);
+    std::thread maker([&] {
+      blocks = make_many(2 * FramePool::surplus_max, 100);
+      made.count_down();
+      end.wait();
+    });
+    made.wait();
+    release_all(blocks);
+    const std::int64_t before = frame_pool.live();
+    const pid_t child = ::fork();
+    frame_pool.give_back_surplus();
+    if (child == 0) ::_exit(frame_pool.live() == before ? 5 : 6);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    end.count_down();
+    maker.join();
+    return (WIFEXITED(status) ? WEXITSTATUS(status) : 0) + (frame_pool.live() > before ? 10 : 0);
+  });
+  CHECK(result.exited_with(15));
 }
