@@ -70,17 +70,39 @@ void SharedWait::begin() noexcept {
   if (over) task_->make_ready();
 }
 
+// Of a thread. False if there is nothing to wait for.
+bool SharedWait::stand_in_line(const char* call) {
+  Wakes wakes;
+  const FutexGuard guard(*lock_);
+  if (attempt(wakes, true)) return false;
+  if (this_loop != nullptr)
+    throw std::logic_error("coil: " + std::string(call) + "() would block the event loop: use co_await");
+  is_thread_ = true;
+  line_->push(*this);
+  return true;
+}
+
+bool SharedWait::is_woken() noexcept { return std::atomic_ref(woken_).load(std::memory_order_acquire) != 0; }
+
 void SharedWait::block(const char* call) {
-  {
-    Wakes wakes;
-    const FutexGuard guard(*lock_);
-    if (attempt(wakes, true)) return;
-    if (this_loop != nullptr)
-      throw std::logic_error("coil: " + std::string(call) + "() would block the event loop: use co_await");
-    is_thread_ = true;
-    line_->push(*this);
-  }
-  while (std::atomic_ref(woken_).load(std::memory_order_acquire) == 0) futex_wait(woken_, 0);
+  if (!stand_in_line(call)) return;
+  while (!is_woken()) futex_wait(woken_, 0);
+}
+
+bool SharedWait::block_until(const char* call, time_point deadline) {
+  if (!stand_in_line(call)) return true;
+  while (!is_woken() && futex_wait_until(woken_, 0, deadline)) continue;
+  if (!is_woken() && leave_line()) return false;
+  while (!is_woken()) futex_wait(woken_, 0);  // its wait is over, and who ended it is still to say so
+  return true;
+}
+
+bool SharedWait::leave_line() noexcept {
+  if (lock_ == nullptr) return false;
+  const FutexGuard guard(*lock_);
+  if (answer_ != Answer::none) return false;
+  line_->remove(*this);
+  return true;
 }
 
 void SharedWait::wake(FutureState*) noexcept {
@@ -93,13 +115,7 @@ void SharedWait::wake(FutureState*) noexcept {
 
 Abort SharedWait::abort() noexcept {
   if (!begun_) return Abort::gone;
-  if (lock_ != nullptr) {
-    const FutexGuard guard(*lock_);
-    if (answer_ == Answer::none) {
-      line_->remove(*this);
-      return Abort::gone;
-    }
-  }
+  if (leave_line()) return Abort::gone;
   task_->set(Ready::must_cancel | Ready::late_cancel);
   return Abort::answer_coming;
 }

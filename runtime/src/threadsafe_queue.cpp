@@ -9,6 +9,7 @@ void SharedQueueCore::orphan_all() noexcept {
   const FutexGuard guard(lock_);
   getters_.orphan_all(wakes);
   putters_.orphan_all(wakes);
+  joiners_.orphan_all(wakes);
 }
 
 void SharedQueueCore::let_putters_in(Wakes& wakes) noexcept {
@@ -29,6 +30,39 @@ void SharedQueueCore::begin_shutdown(Wakes& wakes) noexcept {
   putters_.refuse_all(wakes);
 }
 
+void SharedQueueCore::finish_items(std::size_t count, Wakes& wakes) noexcept {
+  unfinished_ -= count;
+  while (unfinished_ == 0 && joiners_.grant_one(wakes)) continue;
+}
+
+void SharedQueueCore::task_done() {
+  Wakes wakes;
+  const FutexGuard guard(lock_);
+  if (unfinished_ == 0)
+    throw_invalid_argument("coil: ThreadsafeQueue::task_done() called more often than items were put");
+  finish_items(1, wakes);
+}
+
+bool SharedQueueCore::JoinOperation::attempt(Wakes&, bool) noexcept {
+  if (core_->unfinished_ != 0) return false;
+  answer_ = Answer::granted;
+  return true;
+}
+
+void SharedQueueCore::join_blocking() {
+  JoinOperation join(*this);
+  join.block("ThreadsafeQueue::join_blocking");
+  join.await_resume();
+}
+
+void SharedQueueCore::throw_full(const char* call) {
+  throw QueueFull("coil: ThreadsafeQueue::" + std::string(call) + "(): the queue is full");
+}
+
+void SharedQueueCore::throw_empty(const char* call) {
+  throw QueueEmpty("coil: ThreadsafeQueue::" + std::string(call) + "(): the queue is empty");
+}
+
 void SharedQueueCore::throw_shut_down(const char* call) {
   throw QueueShutDown("coil: ThreadsafeQueue::" + std::string(call) + "(): the queue is shut down");
 }
@@ -36,6 +70,7 @@ void SharedQueueCore::throw_shut_down(const char* call) {
 bool SharedQueueCore::PutWait::try_put_item() noexcept {
   try {
     put_item();
+    ++core_->unfinished_;
     return true;
   } catch (...) {
     error_ = std::current_exception();

@@ -5,12 +5,15 @@
 #include "../support/loop_test.hpp"
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <thread>
 #include <vector>
 
+using coil::Coro;
 using coil::ThreadsafeQueue;
+using namespace std::chrono_literals;
 
 LOOP_TEST("ThreadsafeQueue: gives items in order, also those that cannot be copied") {
   ThreadsafeQueue<std::unique_ptr<int>> queue;
@@ -199,6 +202,111 @@ LOOP_TEST("ThreadsafeQueue: what moving an item throws leaves the queue as it wa
   }
   co_await put;
   CHECK(queue.qsize() == 1);
+}
+
+TEST_CASE("ThreadsafeQueue: a thread waits for a while, then says that the queue is empty, or full") {
+  ThreadsafeQueue<std::unique_ptr<int>> queue(1);
+  CHECK_THROWS_WITH_AS(queue.get_blocking_for(0s), "coil: ThreadsafeQueue::get_blocking_for(): the queue is empty",
+                       coil::QueueEmpty);
+  const auto start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(queue.get_blocking_for(20ms), coil::QueueEmpty);
+  CHECK(std::chrono::steady_clock::now() - start >= 20ms);
+  queue.put_blocking_for(std::make_unique<int>(1), -1s);  // there is room
+  CHECK_THROWS_WITH_AS(queue.put_blocking_for(std::make_unique<int>(2), 1ms),
+                       "coil: ThreadsafeQueue::put_blocking_for(): the queue is full", coil::QueueFull);
+  CHECK(*queue.get_blocking_for(1h) == 1);
+  CHECK(queue.empty());
+  queue.put_nowait(std::make_unique<int>(3));  // those who gave up stand in line no more
+  CHECK(*queue.get_nowait() == 3);
+  queue.shutdown();
+  CHECK_THROWS_AS(queue.get_blocking_for(1h), coil::QueueShutDown);
+  CHECK_THROWS_AS(queue.put_blocking_for(nullptr, 1h), coil::QueueShutDown);
+}
+
+LOOP_TEST("ThreadsafeQueue: a thread that waits for a while is served in time, and a loop is not blocked") {
+  ThreadsafeQueue<int> queue(1);
+  CHECK_THROWS_WITH_AS(queue.get_blocking_for(1s),
+                       "coil: ThreadsafeQueue::get_blocking_for() would block the event loop: use co_await",
+                       std::logic_error);
+  auto get = coil::create_task(coil::to_thread([&] { return queue.get_blocking_for(1h); }));
+  co_await queue.put(1);
+  const int item = co_await get;
+  CHECK(item == 1);
+  queue.put_nowait(2);
+  auto put = coil::create_task(coil::to_thread([&] { queue.put_blocking_for(3, std::chrono::hours::max()); }));
+  CHECK(queue.get_nowait() == 2);
+  co_await put;
+  CHECK(queue.get_nowait() == 3);
+  CHECK_AWAIT_FAILS_WITH(coil::to_thread([&] { queue.get_blocking_for(std::chrono::duration<double>(NAN)); }),
+                         "coil: a duration that is not a number");
+}
+
+TEST_CASE("ThreadsafeQueue: whoever gives up in the moment in which an item comes has it, or the queue has") {
+  constexpr int rounds = coil_test::sanitized ? 200 : 500;
+  ThreadsafeQueue<int> queue;
+  std::atomic<int> got{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> getters;
+  for (const int wait : {1, 20, 50}) {
+    getters.emplace_back([&, wait] {
+      while (!stop) {
+        try {
+          got += queue.get_blocking_for(std::chrono::microseconds(wait));
+        } catch (const coil::QueueEmpty&) {
+        }
+      }
+    });
+  }
+  for (int i = 0; i < rounds; ++i) {
+    queue.put_nowait(1);
+    if (i % 8 == 0) std::this_thread::yield();
+  }
+  while (queue.qsize() != 0) std::this_thread::yield();
+  stop = true;
+  for (std::thread& getter : getters) getter.join();
+  CHECK(got == rounds);
+}
+
+LOOP_TEST("ThreadsafeQueue: join waits, in tasks and threads, until each item was called done") {
+  ThreadsafeQueue<int> queue(2);
+  co_await queue.join();  // nothing was put
+  CHECK_THROWS_WITH_AS(queue.task_done(), "coil: ThreadsafeQueue::task_done() called more often than items were put",
+                       std::invalid_argument);
+  auto put = coil::create_task([&]() -> Coro<void> {
+    for (int i = 0; i < 3; ++i) co_await queue.put(i);
+  });
+  co_await coil::yield();
+  CHECK_THROWS_WITH_AS(queue.join_blocking(),
+                       "coil: ThreadsafeQueue::join_blocking() would block the event loop: use co_await",
+                       std::logic_error);
+  auto in_task = coil::create_task(queue.join());
+  auto given_up = coil::create_task(queue.join());
+  auto in_thread = coil::create_task(coil::to_thread([&] { queue.join_blocking(); }));
+  co_await coil::yield();
+  given_up.cancel();
+  CHECK_AWAIT_THROWS(given_up, coil::CancelledError);
+  for (int i = 0; i < 3; ++i) {
+    const int item = co_await queue.get();
+    CHECK(item == i);
+    CHECK(!in_task.done());
+    CHECK(!in_thread.done());
+    queue.task_done();
+  }
+  co_await coil::gather(in_task, in_thread, put);
+  CHECK_THROWS_AS(queue.task_done(), std::invalid_argument);
+}
+
+LOOP_TEST("ThreadsafeQueue: what is dropped by a shutdown counts as done") {
+  ThreadsafeQueue<int> queue;
+  for (int i = 0; i < 3; ++i) queue.put_nowait(i);
+  static_cast<void>(queue.get_nowait());
+  auto joined = coil::create_task(queue.join());
+  co_await coil::yield();
+  queue.shutdown(true);
+  co_await coil::yield();
+  CHECK(!joined.done());  // one was taken, and is dealt with still
+  queue.task_done();
+  co_await joined;
 }
 
 TEST_CASE(

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <coil/clock.hpp>
 #include <coil/detail/awaitable.hpp>
 #include <coil/detail/queue_store.hpp>
 #include <coil/detail/shared_wait.hpp>
@@ -18,6 +19,16 @@ namespace detail {
 /// What of a ThreadsafeQueue does not depend on its items. Everything under the lock.
 class SharedQueueCore {
 public:
+  class JoinOperation;
+
+  /// For who has taken an item: it is dealt with.
+  /// Errors: `std::invalid_argument` if that was said for all that were put.
+  void task_done();
+  /// Waits until `task_done()` was called for every item that was put.
+  [[nodiscard]] JoinOperation join() noexcept;
+  /// The same for threads.
+  void join_blocking();
+
   SharedQueueCore(const SharedQueueCore&) = delete;
   SharedQueueCore& operator=(const SharedQueueCore&) = delete;
 
@@ -40,15 +51,21 @@ protected:
     if (!putters_.empty()) [[unlikely]]
       let_putters_in(wakes);
   }
+  /// `count` items are dealt with.
+  void finish_items(std::size_t count, Wakes& wakes) noexcept;
   void begin_shutdown(Wakes& wakes) noexcept;
   [[noreturn]] static void throw_shut_down(const char* call);
+  [[noreturn]] static void throw_full(const char* call);
+  [[noreturn]] static void throw_empty(const char* call);
 
   mutable FutexLock lock_;  // guards the rest, and the items
   const std::size_t maxsize_;
-  std::size_t promised_ = 0;  // items, first in line, that belong to those in `get` who were woken
+  std::size_t promised_ = 0;    // items, first in line, that belong to those in `get` who were woken
+  std::size_t unfinished_ = 0;  // items that were put, and not called done
   bool shut_down_ = false;
   SharedLine getters_;  // empty while an item is free
   SharedLine putters_;  // empty while there is room
+  SharedLine joiners_;  // empty while nothing is unfinished
 
 private:
   void let_putters_in(Wakes& wakes) noexcept;
@@ -56,7 +73,7 @@ private:
 
 class SharedQueueCore::PutWait : public SharedWait {
 protected:
-  explicit PutWait(SharedQueueCore& core) noexcept : SharedWait(core.lock_, core.putters_) {}
+  explicit PutWait(SharedQueueCore& core) noexcept : SharedWait(core.lock_, core.putters_), core_(&core) {}
   PutWait(const PutWait&) noexcept = default;
 
   /// Puts the item. Errors: what moving it throws.
@@ -70,7 +87,28 @@ protected:
 
 private:
   friend class SharedQueueCore;
+  SharedQueueCore* core_;
 };
+
+class SharedQueueCore::JoinOperation final : public Operation<JoinOperation, SharedWait> {
+public:
+  explicit JoinOperation(SharedQueueCore& core) noexcept
+      : Operation<JoinOperation, SharedWait>(core.lock_, core.joiners_), core_(&core) {}
+
+  bool await_ready() { return is_ready(); }
+  void start() noexcept { begin(); }
+  void await_resume() {
+    check_answer("ThreadsafeQueue");
+    throw_if_cancelled();
+  }
+
+private:
+  friend class SharedQueueCore;
+  bool attempt(Wakes& wakes, bool at_once) noexcept override;
+  SharedQueueCore* core_;
+};
+
+inline SharedQueueCore::JoinOperation SharedQueueCore::join() noexcept { return JoinOperation(*this); }
 
 }  // namespace detail
 
@@ -98,6 +136,10 @@ public:
   /// `maxsize`: how many items fit; 0 for any number.
   explicit ThreadsafeQueue(std::size_t maxsize = 0) noexcept : SharedQueueCore(maxsize) {}
   ~ThreadsafeQueue() { orphan_all(); }
+
+  using SharedQueueCore::join;
+  using SharedQueueCore::join_blocking;
+  using SharedQueueCore::task_done;
 
   std::size_t maxsize() const noexcept { return maxsize_; }
   /// The items that can be taken now. Others may take them before this returns, as with all of these.
@@ -132,14 +174,23 @@ public:
     put.block("ThreadsafeQueue::put_blocking");
     put.await_resume();
   }
+  /// The same, for `timeout` at the most. Errors: QueueFull if there is no room until then; QueueShutDown.
+  template <std::convertible_to<T> U = T, class Rep, class Period>
+  void put_blocking_for(U&& item, std::chrono::duration<Rep, Period> timeout) {
+    PutOperation put(*this, std::forward<U>(item));
+    if (!put.block_until("ThreadsafeQueue::put_blocking_for", detail::deadline_in(timeout)))
+      throw_full("put_blocking_for");
+    put.await_resume();
+  }
   /// Errors: QueueFull, QueueShutDown.
   template <std::convertible_to<T> U = T>
   void put_nowait(U&& item) {
     detail::Wakes wakes;
     const detail::FutexGuard guard(lock_);
     if (shut_down_) throw_shut_down("put_nowait");
-    if (is_full(store_.size())) throw QueueFull("coil: ThreadsafeQueue::put_nowait(): the queue is full");
+    if (is_full(store_.size())) throw_full("put_nowait");
     store_.push(std::forward<U>(item));
+    ++unfinished_;
     item_came(wakes);
   }
 
@@ -153,19 +204,27 @@ public:
     get.block("ThreadsafeQueue::get_blocking");
     return get.await_resume();
   }
+  /// The same, for `timeout` at the most. Errors: QueueEmpty if there is no item until then; QueueShutDown.
+  template <class Rep, class Period>
+  T get_blocking_for(std::chrono::duration<Rep, Period> timeout) {
+    GetOperation get(*this);
+    if (!get.block_until("ThreadsafeQueue::get_blocking_for", detail::deadline_in(timeout)))
+      throw_empty("get_blocking_for");
+    return get.await_resume();
+  }
   /// Errors: QueueEmpty; QueueShutDown once the queue is shut down and empty.
   T get_nowait() {
     detail::Wakes wakes;
     const detail::FutexGuard guard(lock_);
     if (free_items(store_.size()) == 0) {
       if (shut_down_) throw_shut_down("get_nowait");
-      throw QueueEmpty("coil: ThreadsafeQueue::get_nowait(): the queue is empty");
+      throw_empty("get_nowait");
     }
     return take(wakes);
   }
 
   /// From now on nothing can be put. What is in the queue can still be taken, or is dropped if `immediate`; after that
-  /// `get` throws QueueShutDown. Wakes all who wait.
+  /// `get` throws QueueShutDown. Wakes all who wait; of `join` if nothing is left: what is dropped counts as done.
   void shutdown(bool immediate = false) {
     {
       detail::Wakes wakes;
@@ -183,9 +242,11 @@ private:
   }
   bool drop_one() {
     std::optional<T> dropped;  // destroyed when the lock is free
+    detail::Wakes wakes;
     const detail::FutexGuard guard(lock_);
     if (store_.size() == 0) return false;
     dropped.emplace(store_.take());
+    if (unfinished_ != 0) finish_items(1, wakes);
     return true;
   }
   /// For one that was granted an item.

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <coil/clock.hpp>
 #include <coil/detail/futex_lock.hpp>
 #include <coil/detail/operation.hpp>
 #include <coil/detail/remote_suspension.hpp>
@@ -79,6 +80,8 @@ protected:
   /// The same for threads: blocks until the wait is over.
   /// Errors: `std::logic_error` that names the call if it would block an event loop.
   void block(const char* call);
+  /// The same, until `deadline` at the latest. False if it is still to wait then: it has left the line.
+  bool block_until(const char* call, time_point deadline);
   Abort abort() noexcept override;
 
   /// After the wait. Errors: CancelledError if it was given up; `std::logic_error` if `what` was destroyed meanwhile.
@@ -90,10 +93,19 @@ protected:
 
 private:
   friend class SharedLine;
+  bool stand_in_line(const char* call);
+  bool leave_line() noexcept;
+  bool is_woken() noexcept;
+
   bool begun_ = false;
   bool is_thread_ = false;
   std::uint32_t woken_ = 0;  // of a thread
 };
+
+template <class Rep, class Period>
+time_point deadline_in(std::chrono::duration<Rep, Period> timeout) {
+  return saturating_add(time_point::clock::now(), to_nanoseconds(timeout));
+}
 
 inline SharedWait* SharedLine::first() const noexcept { return static_cast<SharedWait*>(waiters_.front()); }
 
