@@ -2,21 +2,10 @@
 
 #include <atomic>
 
+#include "cpu_pause.hpp"
 #include "futex.hpp"
 
 namespace coil::detail {
-
-namespace {
-
-void pause_cpu() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-}  // namespace
 
 // After Drepper, "Futexes Are Tricky" (2011), mutex3. Whoever holds it needs some ten nanoseconds, and to sleep costs
 // microseconds, so that is put off for a little.

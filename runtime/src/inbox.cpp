@@ -14,7 +14,7 @@ bool Inbox::post(Posted& item) noexcept {
   Posted* last = last_.load(std::memory_order_relaxed);
   for (;;) {
     if (last == is_closed) return false;
-    item.next_ = last;
+    item.next_ = last == is_watched ? nullptr : last;
     if (last != nullptr) {
       if (push(last, item)) return true;
     } else {
@@ -39,6 +39,7 @@ void Inbox::signal() noexcept {
 }
 
 Posted* Inbox::in_order(Posted* last) noexcept {
+  if (last == is_watched) return nullptr;
   Posted* first = nullptr;
   while (last != nullptr) first = std::exchange(last, std::exchange(last->next_, first));
   return first;

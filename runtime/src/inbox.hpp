@@ -13,7 +13,7 @@ class WakeUp;
 /// Where other threads leave what is to happen in a loop. Stays until the last one who may post is gone, which may be
 /// long after the loop.
 ///
-/// However many post before the loop looks, it is woken once: by the first.
+/// However many post before the loop looks, it is woken once: by the first; while it watches, by nobody.
 /// Threads: any, except `take` and `close`.
 class Inbox {
 public:
@@ -27,7 +27,12 @@ public:
   /// Wakes the loop without leaving anything.
   void wake() noexcept;
 
-  /// Lets everything that was posted arrive, in order. Threads: the loop's.
+  /// The loop looks for what is posted by itself for a while, and need not be woken. False if there is something already.
+  /// Threads: the loop's, as of the next three.
+  bool begin_watch() noexcept { return put_mark(nullptr, is_watched); }
+  bool end_watch() noexcept { return put_mark(is_watched, nullptr); }
+  bool saw_something() const noexcept { return last_.load(std::memory_order_relaxed) != is_watched; }
+  /// Lets everything that was posted arrive, in order. Ends a watch. Threads: the loop's.
   void take() noexcept;
   /// Discards what is left, and refuses what comes. Threads: the loop's.
   void close() noexcept;
@@ -37,14 +42,18 @@ private:
   Inbox& operator=(const Inbox&) = delete;
   ~Inbox() = default;
   bool push(Posted*& last, Posted& item) noexcept;
+  bool put_mark(Posted* from, Posted* to) noexcept {
+    return last_.compare_exchange_strong(from, to, std::memory_order_relaxed);
+  }
   void signal() noexcept;
   static Posted* in_order(Posted* last) noexcept;
 
   std::atomic<std::uint32_t> refs_{1};
-  std::atomic<Posted*> last_{nullptr};  // linked to those before it; once closed, `is_closed`
+  std::atomic<Posted*> last_{nullptr};  // linked to those before it; or one of these two
   static inline Posted* const is_closed = reinterpret_cast<Posted*>(std::uintptr_t{1});
-  std::mutex mutex_;  // guards the rest
-  WakeUp* wake_up_;   // null once closed
+  static inline Posted* const is_watched = reinterpret_cast<Posted*>(std::uintptr_t{2});  // and empty
+  std::mutex mutex_;                                                                      // guards the rest
+  WakeUp* wake_up_;                                                                       // null once closed
 };
 
 /// A counted reference to an inbox.

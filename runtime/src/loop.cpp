@@ -101,14 +101,56 @@ void Loop::poll_kernel() noexcept {
     if (ring.has_work()) ring.poll(nanoseconds::zero());
   } else {
     const nanoseconds wait = notable.ending || notable.observed ? parts->until_naming(time_to_wait()) : time_to_wait();
-    if (wait.count() != 0) {
-      ++parts->wakeups;
-      parts->note_time(time_point::clock::now(), debug);
-    }
+    if (wait.count() != 0) return wait_for_something(wait);
     ring.poll(wait);
-    if (wait.count() != 0) parts->time_known = time_point::clock::now();
   }
   take_inbox();
+}
+
+// While functions run in the pool's threads that lately have ended soon, it first looks for their ends a little.
+void Loop::wait_for_something(nanoseconds wait) noexcept {
+  const time_point began = time_point::clock::now();
+  parts->note_time(began, debug);
+  const std::size_t jobs = parts->jobs;
+  const bool looks = jobs != 0 && parts->patience.pays();
+  if (looks) wait = look_for_jobs(began, wait);
+  if (wait.count() != 0) {
+    detail::check(parts->wake_up.is_armed(), "a loop that sleeps can be woken");
+    ++parts->wakeups;
+  }
+  parts->ring->poll(wait);
+  parts->time_known = time_point::clock::now();
+  take_inbox();
+  if (jobs != 0) parts->patience.learn(parts->jobs < jobs, parts->time_known - began, looks);
+}
+
+// Gives what is left to wait: nothing if something has come.
+nanoseconds Loop::look_for_jobs(time_point began, nanoseconds wait) noexcept {
+  constexpr nanoseconds longest = detail::Patience::looks_for;
+  if (take_what_is_there()) return nanoseconds::zero();
+  const auto something_there = [this] {
+    return inbox->saw_something() || parts->ring->has_work() || parts->signalled.load(std::memory_order_relaxed);
+  };
+  bool came = !inbox->begin_watch();
+  if (!came) {
+    came = detail::Patience::look(began + (wait.count() < 0 ? longest : std::min(wait, longest)), something_there);
+    if (!inbox->end_watch()) came = true;
+  }
+  notable.looked = true;
+  if (came) return nanoseconds::zero();
+  return wait.count() < 0 ? wait : std::max(wait - (time_point::clock::now() - began), nanoseconds(1));
+}
+
+// What the kernel has completed and other threads have posted. True if something is ready by that, or a signal came.
+bool Loop::take_what_is_there() noexcept {
+  do {
+    if (std::exchange(notable.flushes, false)) parts->flush_residents();  // what completions have written
+    parts->ring->poll(nanoseconds::zero());
+    take_inbox();
+    if (has_ready() || parts->signalled.load(std::memory_order_relaxed)) return true;
+  } while (notable.flushes ||
+           parts->ring->has_work());  // or operations went back to the kernel, for the rest of what they do
+  return false;
 }
 
 // How long the kernel may put us to sleep: zero for not at all, negative for no end. Nothing is ready.
@@ -119,15 +161,8 @@ nanoseconds Loop::time_to_wait() noexcept {
   constexpr nanoseconds timer_slack = std::chrono::microseconds(50);
   constexpr std::size_t timer_crowd = 64;
   if (parts->is_virtual) {
-    detail::Ring& ring = *parts->ring;
-    do {
-      if (std::exchange(notable.flushes, false)) parts->flush_residents();  // what completions have written
-      ring.poll(nanoseconds::zero());
-      take_inbox();
-      if (has_ready() || parts->signalled.load(std::memory_order_relaxed)) return nanoseconds::zero();
-    } while (notable.flushes ||
-             ring.has_work());  // or operations went back to the kernel, for the rest of what they do
-    if (parts->jobs == 0 && ring.self_finishing() == 0 && !parts->timers.empty()) {
+    if (take_what_is_there()) return nanoseconds::zero();
+    if (parts->jobs == 0 && parts->ring->self_finishing() == 0 && !parts->timers.empty()) {
       parts->note_time(time_point::clock::now(), debug);
       parts->virtual_now = std::max(parts->virtual_now, parts->timers.next());
       return nanoseconds::zero();
@@ -147,8 +182,11 @@ nanoseconds Loop::time_to_wait() noexcept {
 }
 
 void Loop::take_inbox() noexcept {
-  if (!parts->wake_up.take_fired()) return;
-  parts->wake_up.arm(*parts->ring);
+  const bool looked = std::exchange(notable.looked, false);
+  if (parts->wake_up.take_fired())
+    parts->wake_up.arm(*parts->ring);
+  else if (!looked)
+    return;
   inbox->take();
 }
 

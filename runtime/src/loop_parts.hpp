@@ -16,6 +16,7 @@
 
 #include "inbox.hpp"
 #include "loop_service.hpp"
+#include "patience.hpp"
 #include "step_observer.hpp"
 
 namespace coil::detail {
@@ -30,6 +31,7 @@ public:
 
   void arm(Ring& ring) noexcept;
   void disarm(Ring& ring) noexcept;
+  bool is_armed() const noexcept { return armed_; }
   /// Whether it was signalled since the last call.
   bool take_fired() noexcept { return std::exchange(fired_, false); }
   // Not counted in the metrics.
@@ -86,6 +88,7 @@ struct LoopParts {
   Workers* workers = nullptr;         // of `to_thread`: made when first needed
   StartedThreads* started = nullptr;  // of `start_thread`: made when first needed
   std::size_t jobs = 0;               // functions in other threads that tasks await: a virtual clock waits for them
+  Patience patience;                  // with them
   std::uint64_t wakeups = 0;
   std::chrono::nanoseconds longest_callback{0};
   time_point time_known{};

@@ -38,7 +38,8 @@ void Workers::check_open() {
 }
 
 void Workers::submit(ThreadFunction& function) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_, std::defer_lock);
+  lock_soon(lock);
   if (shut_down_) throw_logic_error("coil: ThreadPool::run() after shutdown()");
   if (queued_ >= idle_ && threads_.size() < threads_max_) {
     try {
@@ -51,7 +52,7 @@ void Workers::submit(ThreadFunction& function) {
   function.place_ = ThreadFunction::Place::queue;
   queue_.push_back(function);
   ++queued_;
-  work_.notify_one();
+  if (!looking_ || queued_ > 1) work_.notify_one();
 }
 
 bool Workers::withdraw(ThreadFunction& function) noexcept {
@@ -143,20 +144,20 @@ void Workers::work(unsigned number) noexcept {
   while (ThreadFunction* function = next(lock)) {
     lock.unlock();
     function->execute();
-    lock.lock();
+    lock_soon(lock);
     running_.remove(*function);
     ++idle_;  // before those who wait are woken: what they submit next is for this thread
     lock.unlock();
     function->end();
     function->unref();  // if nobody waits: destroys the result, reports an exception
-    lock.lock();
+    lock_soon(lock);
     if (--busy_ == 0 && queued_ == 0 && watcher_.get() != nullptr) watcher_.get()->wake();
   }
 }
 
 // The function to be called next; null once there are no more.
 ThreadFunction* Workers::next(std::unique_lock<std::mutex>& lock) {
-  work_.wait(lock, [&] { return queued_ != 0 || shut_down_; });
+  if (queued_ == 0) wait_for_work(lock);
   --idle_;
   ThreadFunction* function = queue_.first();
   if (function == nullptr) return nullptr;
@@ -166,6 +167,34 @@ ThreadFunction* Workers::next(std::unique_lock<std::mutex>& lock) {
   running_.push_back(*function);
   ++busy_;
   return function;
+}
+
+// One at a time first looks for work a little, if that has lately come soon after one of them had nothing to do.
+void Workers::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  const auto there = [this] { return queued_ != 0 || shut_down_; };
+  const bool looks = !looking_ && patience_.pays();
+  idle_since_ = Patience::Clock::now();
+  if (looks) {
+    looking_ = true;
+    const Patience::Clock::time_point end = idle_since_ + Patience::looks_for;
+    lock.unlock();
+    Patience::look(end, there);
+    lock_soon(lock);
+    looking_ = false;
+  }
+  work_.wait(lock, there);
+  if (!looking_) patience_.learn(true, Patience::Clock::now() - idle_since_, looks);
+}
+
+// Whoever holds the lock lets it go within some hundred nanoseconds, and to sleep for it costs microseconds: so that is
+// put off for a little, as by FutexLock.
+void Workers::lock_soon(std::unique_lock<std::mutex>& lock) {
+  constexpr int looks_max = 100;
+  for (int looks = 0; looks != looks_max; ++looks) {
+    if (lock.try_lock()) return;
+    pause_cpu();
+  }
+  lock.lock();
 }
 
 }  // namespace coil::detail

@@ -12,6 +12,7 @@
 
 #include "function_list.hpp"
 #include "inbox.hpp"
+#include "patience.hpp"
 
 namespace coil::detail {
 
@@ -52,6 +53,8 @@ private:
   void start_thread();
   void work(unsigned number) noexcept;
   ThreadFunction* next(std::unique_lock<std::mutex>& lock);
+  void wait_for_work(std::unique_lock<std::mutex>& lock);
+  static void lock_soon(std::unique_lock<std::mutex>& lock);
 
   const unsigned threads_max_;
   const std::string name_prefix_;
@@ -62,10 +65,13 @@ private:
   std::vector<std::thread> threads_;
   FunctionList queue_;
   FunctionList running_;
-  std::size_t queued_ = 0;
-  std::size_t busy_ = 0;  // threads that run a function, or clear up after one
-  std::size_t idle_ = 0;  // threads that wait for one, or are about to
-  bool shut_down_ = false;
+  std::atomic<std::size_t> queued_ = 0;  // written under the lock, as the next
+  std::atomic<bool> shut_down_ = false;
+  std::size_t busy_ = 0;                      // threads that run a function, or clear up after one
+  std::size_t idle_ = 0;                      // threads that wait for one, or are about to
+  bool looking_ = false;                      // one of them looks for a function, and need not be woken for the first
+  Patience patience_;                         // with the next function
+  Patience::Clock::time_point idle_since_{};  // the one that was last to find nothing to do
   InboxRef watcher_;
 };
 

@@ -241,3 +241,22 @@ LOOP_TEST("to_thread: ten thousand calls from a hundred tasks lose nothing") {
   CHECK(ran == 10'000);
   CHECK(returned == 10'000);
 }
+
+// A loop that looked for the end of a function, instead of sleeping, could not be woken afterwards.
+LOOP_TEST("to_thread: short functions, one after the other, with long ones and other threads' calls between them") {
+  constexpr int rounds = coil_test::sanitized ? 300 : 1'500;
+  coil::Loop& loop = coil::get_running_loop();
+  int posted = 0;
+  int sum = 0;
+  for (int i = 0; i < rounds; ++i) {
+    sum += co_await coil::to_thread([] { return 1; });
+    if (i % 10 != 0) continue;
+    const auto post = [&loop, &posted, i] {
+      if (i % 20 == 0) std::this_thread::sleep_for(100us);
+      loop.call_soon_threadsafe([&posted] { ++posted; });
+    };
+    co_await coil::to_thread(post);
+  }
+  CHECK(sum == rounds);
+  CHECK(posted == rounds / 10);
+}

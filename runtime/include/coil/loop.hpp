@@ -192,6 +192,9 @@ private:
   void look_around() noexcept;
   void poll_kernel() noexcept;
   std::chrono::nanoseconds time_to_wait() noexcept;
+  void wait_for_something(std::chrono::nanoseconds wait) noexcept;
+  std::chrono::nanoseconds look_for_jobs(time_point began, std::chrono::nanoseconds wait) noexcept;
+  bool take_what_is_there() noexcept;
   void take_inbox() noexcept;
   void fire_timers() noexcept;
   void run_ready() noexcept;

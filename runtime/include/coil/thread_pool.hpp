@@ -14,7 +14,9 @@ namespace coil {
 ///
 /// A function is called with copies of what was passed, as by std::thread, and in a copy of the context of the task that
 /// awaits it. Functions start in the order in which they were awaited. A thread is started when none is idle, and stays;
-/// it has all signals blocked.
+/// it has all signals blocked. While functions have lately ended within some ten microseconds, and there are two
+/// processors or more, a thread of the pool looks for the next one, and the loop for the end of one, for up to 50 us
+/// before they sleep; what that costs in CPU time it saves in wake-ups. With longer functions they stop it.
 /// Lifetime: the destructor is `shutdown()`: it blocks until all functions that were awaited have ended.
 /// Threads: any.
 class ThreadPool {

@@ -22,7 +22,8 @@ struct Notable {
   bool flushes = false;   // residents have gathered something
   bool traces = false;    // the way of an exception is held
   bool observed = false;  // each step is, by a test
-  bool unused[3] = {};
+  bool looked = false;    // for what is in the inbox, without being woken
+  bool unused[2] = {};
   bool any() const noexcept { return __builtin_bit_cast(std::uint64_t, *this) != 0; }
 };
 
