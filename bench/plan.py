@@ -32,6 +32,9 @@ FIGURES = {
     "cpu_bound": ("ms", "{n} units of computing, some 40 ms each"),
     "io_bound": ("ms", "{n} of them answer a peer 50 times each"),
     "echo": ("ns", "the server's CPU time for a message that it sends back; {n}: bytes, connections, depth"),
+    "connections": ("B", "memory of the server for a connection that is idle; {n} of them"),
+    "connections_cpu": ("ns", "the server's CPU time for a message of 64 bytes, on a hundredth of {n} connections at a time"),
+    "connections_lost": ("", "messages that did not come back, and connections that ended, of {n}"),
     "echo_rate": ("1/s", "messages that came back; {n}: bytes, connections, depth"),
 }
 
@@ -159,6 +162,9 @@ ECHOES = {
     "64x50x16": (500_000, 2_000_000, 5_000_000),
 }
 
+# connections/N: with --quick or not, and with --full.
+HOLDS = {10_000: ("quick", "default", "full"), 100_000: ("full",)}
+
 # gather/N: the systems that are asked for so many, with --quick and otherwise.
 EVERY = tuple(system for system in SYSTEMS if system != "epoll")
 LIGHT = ("coil", "limit", "asyncio")
@@ -211,7 +217,12 @@ def all_cases(mode):
     for kind, sizes in CROWDS.items():
         for size, (quick, otherwise) in sizes.items():
             cases.append(Case(f"{kind}/{size}", dict.fromkeys(quick if mode == "quick" else otherwise, size)))
+    cases += [hold_case(count) for count, modes in HOLDS.items() if mode in modes]
     return cases + [echo_case(shape, counts[column]) for shape, counts in ECHOES.items()]
+
+
+def hold_case(count):
+    return Case(f"connections/{count}", dict.fromkeys(("coil", "limit", "epoll"), count))
 
 
 def echo_case(shape, count):
@@ -238,6 +249,8 @@ def command(build, case, system):
     if case.kind == "echo":
         return [str(programs / "echo-client"), case.name.partition("/")[2], str(case.counts[system]),
                 *echo_server(programs, system)]
+    if case.kind == "connections":
+        return [str(programs / "echo-hold"), str(case.counts[system]), *echo_server(programs, system)]
     program = "models" if compares_models(case) else "cases"
     python = [sys.executable, str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else f"{program}.py"))]
     if system == "uvloop":
@@ -261,4 +274,4 @@ def compares_models(case):
 
 def runs_on_one_core(case, system):
     """Systems of one thread are kept on one core; threads and processes may use them all, and so may client and server."""
-    return system not in ("thread", "process") and not compares_models(case) and case.kind != "echo"
+    return system not in ("thread", "process") and not compares_models(case) and case.kind not in ("echo", "connections")

@@ -4,96 +4,28 @@
 // second. The server has the last core for itself, the client the first one.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <vector>
 
 #include "../measure.hpp"
+#include "server_process.hpp"
 
 namespace {
+
+using echo::Cores;
+using echo::cores;
+using echo::fail;
+using echo::keep_on;
+using echo::ServerProcess;
 
 constexpr std::size_t period = 251;  // of the bytes that are sent: no power of two
 constexpr std::size_t piece_max = 65536;
 constexpr int events_max = 512;
-
-[[noreturn]] void fail(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
-
-void keep_on(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<unsigned>(core), &set);
-  ::sched_setaffinity(0, sizeof set, &set);
-}
-
-struct Cores {
-  int first = -1;
-  int last = -1;
-};
-Cores cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  ::sched_getaffinity(0, sizeof set, &set);
-  Cores found;
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (!CPU_ISSET(static_cast<unsigned>(i), &set)) continue;
-    if (found.first < 0) found.first = i;
-    found.last = i;
-  }
-  return found;
-}
-
-/// Ends with this.
-class ServerProcess {
-public:
-  ServerProcess(char** command, int core) {
-    int ends[2];
-    if (::pipe(ends) != 0) fail("pipe");
-    pid_ = ::fork();
-    if (pid_ < 0) fail("fork");
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      keep_on(core);
-      ::dup2(ends[1], STDOUT_FILENO);
-      ::close(ends[0]);
-      ::close(ends[1]);
-      ::execvp(command[0], command);
-      fail(command[0]);
-    }
-    ::close(ends[1]);
-    FILE* const output = ::fdopen(ends[0], "r");
-    int port = 0;
-    if (output == nullptr || std::fscanf(output, "%d", &port) != 1) {
-      std::fprintf(stderr, "%s printed no port\n", command[0]);
-      std::exit(1);
-    }
-    std::fclose(output);
-    port_ = static_cast<std::uint16_t>(port);
-    if (::clock_getcpuclockid(pid_, &clock_) != 0) fail("clock_getcpuclockid");
-  }
-  ServerProcess(const ServerProcess&) = delete;
-  ~ServerProcess() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  std::uint16_t port() const noexcept { return port_; }
-  std::int64_t cpu_ns() const noexcept { return measure::read_clock(clock_); }
-
-private:
-  pid_t pid_ = 0;
-  std::uint16_t port_ = 0;
-  clockid_t clock_{};
-};
 
 struct Connection {
   std::size_t to_send = 0;  // bytes that may be sent now
