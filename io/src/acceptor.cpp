@@ -20,7 +20,8 @@ constexpr std::size_t ready_max = 64;  // then the rest stays in the kernel's qu
 
 }  // namespace
 
-Acceptor::Acceptor(FdRef listener) noexcept : FdOperation("accept", listener, POLLIN) {}
+Acceptor::Acceptor(FdRef listener, bool one_at_a_time) noexcept
+    : FdOperation("accept", listener, POLLIN), one_at_a_time_(one_at_a_time) {}
 
 Acceptor::~Acceptor() { drop_ready(); }
 
@@ -55,7 +56,7 @@ void Acceptor::arm() noexcept {
 }
 
 void Acceptor::fill(io_uring_sqe& sqe) noexcept {
-  if (can_accept_multishot())
+  if (!one_at_a_time_ && can_accept_multishot())
     io_uring_prep_multishot_accept(&sqe, fd_, nullptr, nullptr, SOCK_CLOEXEC);
   else
     io_uring_prep_accept(&sqe, fd_, nullptr, nullptr, SOCK_CLOEXEC);

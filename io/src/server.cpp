@@ -148,6 +148,10 @@ Coro<void> ServerCore::accept_all(Ref core, std::size_t index) {
     try {
       Coro<Stream> accepting = core->accept_at(index);
       Stream stream = co_await std::move(accepting);
+      while (core->is_full()) {  // another socket has given it the last one
+        if (core->closed_) co_return;
+        co_await change;
+      }
       create_task(serve(core, std::move(stream)), TaskOptions{.eager = true});
       continue;
     } catch (const std::system_error& error) {
@@ -276,7 +280,10 @@ Coro<void> ServerCore::serve_forever(Ref core) {
 namespace {
 
 ListenOptions listen_options(const ServerOptions& options) {
-  return {.backlog = options.backlog, .reuse_port = options.reuse_port, .mode = options.mode};
+  return {.backlog = options.backlog,
+          .reuse_port = options.reuse_port,
+          .mode = options.mode,
+          .one_at_a_time = options.max_connections != 0};
 }
 
 /// Listens at all of them; one that this machine does not have is left out, if there are others.

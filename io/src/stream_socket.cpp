@@ -30,8 +30,9 @@ Fd::CloseOperation StreamSocket::abort() noexcept {
 Endpoint StreamSocket::peer_name() const noexcept { return detail::peer_name(fd()); }
 Endpoint StreamSocket::sock_name() const noexcept { return detail::sock_name(fd()); }
 
-ListenSocket::ListenSocket(Fd fd, const Endpoint& endpoint) : fd_(std::move(fd)), endpoint_(endpoint) {
-  acceptor_ = detail::StateRef<detail::Acceptor>(new detail::Acceptor(fd_));
+ListenSocket::ListenSocket(Fd fd, const Endpoint& endpoint, bool one_at_a_time)
+    : fd_(std::move(fd)), endpoint_(endpoint) {
+  acceptor_ = detail::StateRef<detail::Acceptor>(new detail::Acceptor(fd_, one_at_a_time));
 }
 
 namespace detail {

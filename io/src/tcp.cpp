@@ -54,7 +54,9 @@ void TcpStream::set_nodelay(bool on) { set_option(descriptor(), IPPROTO_TCP, TCP
 TcpListener::TcpListener(Fd fd) : ListenSocket(std::move(fd), {}) { endpoint_ = detail::sock_name(fd_.number()); }
 
 TcpListener::TcpListener(const Endpoint& endpoint, const ListenOptions& options)
-    : TcpListener(listening_socket(endpoint, options)) {}
+    : ListenSocket(listening_socket(endpoint, options), {}, options.one_at_a_time) {
+  endpoint_ = detail::sock_name(fd_.number());
+}
 
 Coro<void> TcpListener::close() {
   if (acceptor_) acceptor_->drop_ready();

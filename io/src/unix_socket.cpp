@@ -136,7 +136,7 @@ Coro<UnixStream::Message> UnixStream::read_with_fds(std::span<std::byte> buffer)
 // ---- UnixListener ----------------------------------------------------------------------------------------
 
 UnixListener::UnixListener(const Endpoint& endpoint, const ListenOptions& options)
-    : ListenSocket(listening_socket(endpoint, options), endpoint) {
+    : ListenSocket(listening_socket(endpoint, options), endpoint, options.one_at_a_time) {
   if (!has_path(endpoint)) {
     endpoint_ = detail::sock_name(fd_.number());  // a name that the kernel has chosen
     return;

@@ -195,6 +195,27 @@ NET_TEST("server: with max_connections no more are served until one ends") {
   CHECK(server.connections() == 2);
 }
 
+IO_TEST("server: with max_connections those beyond it are not accepted, but wait in the kernel's queue") {
+  const auto descriptors = [] { return coil_test::open_descriptors().size(); };
+  Server server = co_await coil::start_server(echo, "127.0.0.1", 0, {.max_connections = 3});
+  std::vector<coil_test::Fd> clients;
+  const coil::Endpoint there("127.0.0.1", server.port());
+  const std::size_t before = descriptors();
+  for (int i = 0; i < 200; ++i) {
+    clients.push_back(coil_test::make_socket(there));
+    coil_test::check_call(::connect(clients.back(), there.address(), there.size()), "connect");
+  }
+  co_await coil_test::settle();
+  CHECK(server.connections() == 3);
+  CHECK(descriptors() == before + 200 + 3);
+  for (int ended = 1; ended <= 50; ++ended) {
+    clients[static_cast<std::size_t>(ended - 1)].close();
+    co_await coil_test::settle();
+    CHECK(server.connections() == 3);
+    CHECK(descriptors() == before + 200 - static_cast<std::size_t>(ended) + 3);
+  }
+}
+
 // The kernel's part, EMFILE for a process that has no descriptors left, is tested with the listeners and the examples.
 NET_TEST("server: out of descriptors it says so once a second, and accepts again when there are some") {
   bool none_left = true;

@@ -83,6 +83,8 @@ struct ListenOptions {
   bool reuse_address = true;  ///< TCP: takes a port whose last connections are still ending.
   bool reuse_port = false;    ///< TCP: several processes listen, the kernel deals the connections out.
   unsigned mode = 0;          ///< Unix: permissions of the path; 0: as the umask says.
+  /// Takes no connection in ahead: those that no `accept()` waits for stay in the kernel's queue.
+  bool one_at_a_time = false;
 };
 static_assert(std::is_aggregate_v<ListenOptions> && std::is_trivially_destructible_v<ListenOptions>);
 
@@ -102,7 +104,7 @@ public:
 
 protected:
   ListenSocket() noexcept = default;
-  ListenSocket(Fd fd, const Endpoint& endpoint);
+  ListenSocket(Fd fd, const Endpoint& endpoint, bool one_at_a_time = false);
   ListenSocket(ListenSocket&&) noexcept = default;
   ListenSocket& operator=(ListenSocket&&) noexcept = default;
   ~ListenSocket() = default;

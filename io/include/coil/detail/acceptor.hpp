@@ -11,13 +11,13 @@ namespace coil::detail {
 class AcceptWait;
 
 /// Takes in the connections of a listener for those who wait for one: with one operation that goes on by itself where
-/// the kernel has that, else with one for each connection.
+/// the kernel has that, else, or if it is to take one at a time, with one for each connection.
 ///
 /// Works while somebody waits. What comes then and nobody waits for is kept for the next ones, up to a limit; what is
 /// left when the listener is closed is closed, too.
 class Acceptor final : public FdOperation, public Resident, public Pooled {
 public:
-  explicit Acceptor(FdRef listener) noexcept;
+  Acceptor(FdRef listener, bool one_at_a_time) noexcept;
   Acceptor(const Acceptor&) = delete;
   ~Acceptor();
 
@@ -50,6 +50,7 @@ private:
 
   std::uint32_t refs_ = 0;  // of the listener, of those who wait, and while it is armed
   bool armed_ = false;
+  const bool one_at_a_time_;
   WaitQueue waiters_;
   std::vector<int> ready_;  // connections that nobody has taken, the next one at `ready_first_`
   std::size_t ready_first_ = 0;
