@@ -40,6 +40,7 @@ FIGURES = {
 
 SYSTEMS = {
     "coil": "this library",
+    "coil-busy": "for echo: coil with RunOptions::busy_poll",
     "limit": "the least that runs coroutines, written by hand: bench/limit",
     "epoll": "for echo: written by hand on epoll",
     "thread": "a std::thread for each task",
@@ -166,7 +167,7 @@ ECHOES = {
 HOLDS = {10_000: ("quick", "default", "full"), 100_000: ("full",)}
 
 # gather/N: the systems that are asked for so many, with --quick and otherwise.
-EVERY = tuple(system for system in SYSTEMS if system != "epoll")
+EVERY = tuple(system for system in SYSTEMS if system not in ("epoll", "coil-busy"))
 LIGHT = ("coil", "limit", "asyncio")
 GATHERS = {
     3: (EVERY, EVERY),
@@ -227,6 +228,8 @@ def hold_case(count):
 
 def echo_case(shape, count):
     counts = {system: count // (5 if system == "asyncio" else 1) for system in ECHO_SYSTEMS}
+    if shape == "64x1x1":
+        counts["coil-busy"] = counts["coil"]
     return Case(f"echo/{shape}", counts | {"uvloop": counts["asyncio"]})
 
 
@@ -265,6 +268,8 @@ def command(build, case, system):
 def echo_server(programs, system):
     if system in ("asyncio", "uvloop"):
         return [sys.executable, str(HERE / "asyncio" / "echo.py"), *(["--uvloop"] if system == "uvloop" else [])]
+    if system == "coil-busy":
+        return [str(programs / "coil-echo"), "busy"]
     return [str(programs / f"{system}-echo")]
 
 

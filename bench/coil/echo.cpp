@@ -1,5 +1,8 @@
-// Sends back what it gets, through Stream and start_server. Prints its port; ends when it is killed.
+// Sends back what it gets, through Stream and start_server. Prints its port; ends when it is killed. With the argument
+// `busy` the loop does not sleep as long as something comes every 200 us.
+#include <chrono>
 #include <cstdio>
+#include <cstring>
 
 #include <coil/coil.hpp>
 
@@ -23,4 +26,7 @@ coil::Coro<void> serve() {
 
 }  // namespace
 
-int main() { coil::run(serve()); }
+int main(int argc, char** argv) {
+  const bool is_busy = argc == 2 && std::strcmp(argv[1], "busy") == 0;
+  coil::run(serve(), {.busy_poll = std::chrono::microseconds(is_busy ? 200 : 0)});
+}

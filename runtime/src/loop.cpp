@@ -63,6 +63,8 @@ Loop& get_running_loop() { return detail::running_loop().loop(); }
 Loop::Loop(const RunOptions& options) {
   static constinit std::atomic<std::uint64_t> loops_made{0};
   number = loops_made.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (options.busy_poll < nanoseconds::zero() || options.busy_poll > std::chrono::seconds(1))
+    detail::throw_invalid_argument("coil: RunOptions::busy_poll: 0 to 1 s");
   parts = new LoopParts(options);
   inbox = new detail::Inbox(parts->wake_up);
   states = new detail::StatePool(this);
@@ -107,13 +109,16 @@ void Loop::poll_kernel() noexcept {
   take_inbox();
 }
 
-// While functions run in the pool's threads that lately have ended soon, it first looks for their ends a little.
+// Looks for something a little before it sleeps, if it was told to, or while functions run in the pool's threads that
+// lately have ended soon.
 void Loop::wait_for_something(nanoseconds wait) noexcept {
   const time_point began = time_point::clock::now();
   parts->note_time(began, debug);
   const std::size_t jobs = parts->jobs;
   const bool looks = jobs != 0 && parts->patience.pays();
-  if (looks) wait = look_for_jobs(began, wait);
+  nanoseconds longest = parts->is_virtual ? nanoseconds::zero() : parts->options.busy_poll;
+  if (looks) longest = std::max<nanoseconds>(longest, detail::Patience::looks_for);
+  if (longest.count() != 0) wait = look(began, wait, longest);
   if (wait.count() != 0) {
     detail::check(parts->wake_up.is_armed(), "a loop that sleeps can be woken");
     ++parts->wakeups;
@@ -125,8 +130,7 @@ void Loop::wait_for_something(nanoseconds wait) noexcept {
 }
 
 // Gives what is left to wait: nothing if something has come.
-nanoseconds Loop::look_for_jobs(time_point began, nanoseconds wait) noexcept {
-  constexpr nanoseconds longest = detail::Patience::looks_for;
+nanoseconds Loop::look(time_point began, nanoseconds wait, nanoseconds longest) noexcept {
   if (take_what_is_there()) return nanoseconds::zero();
   const auto something_there = [this] {
     return inbox->saw_something() || parts->ring->has_work() || parts->signalled.load(std::memory_order_relaxed);
@@ -138,7 +142,7 @@ nanoseconds Loop::look_for_jobs(time_point began, nanoseconds wait) noexcept {
   }
   notable.looked = true;
   if (came) return nanoseconds::zero();
-  return wait.count() < 0 ? wait : std::max(wait - (time_point::clock::now() - began), nanoseconds(1));
+  return wait.count() < 0 ? wait : std::max(wait - (time_point::clock::now() - began), nanoseconds::zero());
 }
 
 // What the kernel has completed and other threads have posted. True if something is ready by that, or a signal came.
