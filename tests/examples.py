@@ -17,7 +17,7 @@ import sys
 from example_check import Failed, expect, main, output_until, run, step
 
 COUNT_AS_ARGUMENT = {"gather_three_workers": 1, "copy_file": 2, "echo_server": 1, "echo_client": 1, "hash_files": 1,
-                     "pool_hash": 1, "chat": 1, "http_server": 2, "kv_server": 2, "tcp_proxy": 2, "port_scan": 2,
+                     "pool_hash": 1, "chat": 1, "http_server": 2, "kv_server": 2, "tcp_proxy": 3, "port_scan": 2,
                      "udp_dns": 2, "https_get": 4, "tls_echo_server": 3}
 ANY_COUNT = {"supervisor"}
 # Do not end by themselves, or not without a server.

@@ -131,6 +131,33 @@ def proxy_without_target(programs, folder):
         expect(server.wait() == (0, ""), "does not end well")
 
 
+@step("tcp_proxy: a connection through which nothing goes is broken off, not before its time")
+def proxy_idle(programs, folder):
+    target_ended = threading.Event()
+
+    def echo(connection):
+        try:
+            while part := connection.recv(10):
+                connection.sendall(part)
+        except ConnectionResetError:
+            target_ended.set()
+
+    with Target(echo) as target, Server(programs["tcp_proxy"], arguments=[target.name, "1"]) as server:
+        with server.connect() as client:
+            time.sleep(0.3)
+            sent = time.monotonic()
+            client.sendall(b"x")
+            expect(client.recv(10) == b"x", "no echo")
+            try:
+                expect(False, f"reads {client.recv(10)} instead of a reset")
+            except ConnectionResetError:
+                pass
+            took = time.monotonic() - sent
+        expect(took >= 1, f"broken off {took:.2f} s after the last byte")
+        line_of(server, r"\S+: 1 bytes there, 1 bytes back, .* s, idle for 1 s")
+        expect(target_ended.wait(TIME_MAX), "the target is not broken off")
+
+
 @step("tcp_proxy: with few descriptors clients wait for each other, and all are served")
 def proxy_without_descriptors(programs, folder):
     with Target(answer_after_end) as target, \
