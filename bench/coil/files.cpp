@@ -10,7 +10,8 @@ namespace {
 coil::Coro<void> read_blocks(coil::File& file, std::span<std::byte> buffer, files::Offsets& offsets, long& left) {
   while (left > 0) {
     --left;
-    if (co_await file.read_at(buffer, offsets.next()) != files::block) std::abort();
+    const std::size_t size = co_await file.read_at(buffer, offsets.next());
+    if (size != files::block) std::abort();
   }
 }
 
