@@ -1,4 +1,4 @@
-"""Measures coil beside other ways of doing the same: sh bench/run [--quick|--full] [--json FILE] [CASE...]
+"""Measures coil beside other ways of doing the same: sh bench/run [--quick|--full] [--json FILE] [--compare OLD] [CASE...]
 
 Each measurement is a process of its own. In a round every system has its turn, in an order that changes from round
 to round, so that a machine that grows slower or faster does so for all of them.
@@ -13,9 +13,11 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # the tree stays as it was
 
+import compare  # noqa: E402
 import machine  # noqa: E402
 import plan  # noqa: E402
 import report  # noqa: E402
+import rivals  # noqa: E402
 
 TIME_LIMIT_S = 120  # for one measurement
 
@@ -132,6 +134,7 @@ def parse_arguments():
     size.add_argument("--quick", action="store_const", const="quick", dest="mode", help="under a minute, rough")
     size.add_argument("--full", action="store_const", const="full", dest="mode", help="more rounds, larger counts")
     parser.add_argument("--json", metavar="FILE", help="write one JSON object a line to FILE")
+    parser.add_argument("--compare", metavar="OLD", help="what --json wrote before: fails if coil has become slower")
     parser.add_argument("--build", metavar="FOLDER", default=plan.HERE.parent / ".build", type=Path,
                         help="where the programs were built (default: .build)")
     parser.add_argument("case", nargs="*", help="what to measure (default: all); see bench/README.md")
@@ -163,8 +166,12 @@ def main():
         json_stream = open(arguments.json or os.devnull, "w", encoding="utf-8")
     except OSError as error:
         parser.error(f"cannot write {arguments.json}: {error.strerror}")
+    try:
+        old = compare.read(arguments.compare) if arguments.compare else None
+    except (OSError, ValueError, KeyError) as error:
+        parser.error(f"cannot compare with {arguments.compare}: {error}")
     style = report.Style(sys.stdout)
-    missing = plan.missing_rivals()
+    missing = rivals.missing(arguments.build)
     report.print_head(machine.describe(arguments.build), style)
     systems = [system for system in plan.SYSTEMS if system not in missing]
     session = Session(arguments.build, arguments.cases, systems, plan.ROUNDS[arguments.mode], json_stream)
@@ -178,6 +185,11 @@ def main():
     session.progress.clear()
     report.print_table(session.results, style)
     report.print_notes([f"missing: {rival}: {what}" for rival, what in missing.items()] + session.notes)
+    if old is not None and status == 0:
+        rows = {(row["case"], row["system"]): row for figure in session.results.values for row in session.results.rows(figure)}
+        lines, as_before = compare.compare(old, rows)
+        report.print_notes(lines)
+        status = 0 if as_before else 1
     return status if status or session.results.values else 1
 
 

@@ -1,8 +1,9 @@
 """What is measured: the cases, the systems that can do them, how often, and how to start one measurement."""
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import rivals
 
 HERE = Path(__file__).resolve().parent
 
@@ -36,17 +37,40 @@ FIGURES = {
     "connections_cpu": ("ns", "the server's CPU time for a message of 64 bytes, on a hundredth of {n} connections at a time"),
     "connections_lost": ("", "messages that did not come back, and connections that ended, of {n}"),
     "echo_rate": ("1/s", "messages that came back; {n}: bytes, connections, depth"),
+    "http": ("ns", "the server's CPU time for a request"),
+    "http_rate": ("1/s", "requests answered"),
+    "http_pipelined": ("ns", "the server's CPU time for a request, 16 of them at once"),
+    "http_pipelined_rate": ("1/s", "requests answered, 16 of them at once"),
+    "resp_get": ("ns", "the server's CPU time for a GET, {n} of them at once"),
+    "resp_get_rate": ("1/s", "GETs answered, {n} of them at once"),
+    "resp_set": ("ns", "the server's CPU time for a SET, {n} of them at once"),
+    "resp_set_rate": ("1/s", "SETs answered, {n} of them at once"),
+    "file_read": ("ns", "read 4 KiB anywhere in a file that is in memory, {n} at once"),
+    "file_read_cpu": ("ns", "CPU time of that"),
+    "file_read_direct": ("ns", "the same from the disk (O_DIRECT), {n} at once"),
+    "file_read_direct_cpu": ("ns", "CPU time of that"),
+    "file_copy": ("ms", "copy 1 GiB that is in memory"),
 }
 
 SYSTEMS = {
     "coil": "this library",
-    "coil-busy": "for echo: coil with RunOptions::busy_poll",
+    "coil-stream": "for echo: this library through Stream and start_server",
+    "coil-busy": "for echo: the same with RunOptions::busy_poll",
     "limit": "the least that runs coroutines, written by hand: bench/limit",
     "epoll": "for echo: written by hand on epoll",
     "thread": "a std::thread for each task",
     "process": "a fork for each task",
     "asyncio": "Python's asyncio",
     "uvloop": "asyncio on uvloop",
+    "asio": "Boost.Asio with coroutines, on epoll",
+    "asio-uring": "Boost.Asio with coroutines, on io_uring",
+    "libuv": "libuv, with callbacks",
+    "go": "goroutines, on one core",
+    "nginx": "for HTTP: nginx with one worker; the answer stands in its configuration",
+    "nginx-file": "for HTTP: nginx with one worker; the answer is a file",
+    "redis": "for RESP: redis-server",
+    "pread": "for files: system calls that block",
+    "cp": "for file_copy: cp",
 }
 
 # How many operations one measurement does: (--quick, otherwise, --full). None: not measured then.
@@ -159,22 +183,55 @@ ECHOES = {
     "64x1x1": (5_000, 20_000, 50_000),
     "64x50x1": (50_000, 200_000, 500_000),
     "64x1000x1": (50_000, 200_000, 500_000),
+    "64x10x1": (None, 100_000, 300_000),
+    "64x10000x1": (None, 200_000, 500_000),
     "16384x50x1": (30_000, 100_000, 300_000),
     "64x50x16": (500_000, 2_000_000, 5_000_000),
 }
 
 # connections/N: with --quick or not, and with --full.
-HOLDS = {10_000: ("quick", "default", "full"), 100_000: ("full",)}
+HOLDS = {10_000: ("default", "full"), 100_000: ("full",)}
+
+# Shapes that only show how the cost grows.
+GROWTH = {
+    "64x10x1": ("coil", "coil-stream", "limit", "epoll", "thread"),
+    "64x10000x1": ("coil", "coil-stream", "limit", "epoll", "thread"),
+}
 
 # gather/N: the systems that are asked for so many, with --quick and otherwise.
-EVERY = tuple(system for system in SYSTEMS if system not in ("epoll", "coil-busy"))
+EVERY = ("coil", "limit", "thread", "process", "asyncio", "uvloop")
 LIGHT = ("coil", "limit", "asyncio")
 GATHERS = {
+    1: ((), ("coil", "limit", "thread")),
     3: (EVERY, EVERY),
+    10: ((), ("coil", "limit", "thread")),
     100: ((), EVERY),
     1000: (EVERY, EVERY),
     10_000: (LIGHT, EVERY),
     100_000: ((), LIGHT + ("uvloop",)),
+    1_000_000: ((), ("coil", "limit")),
+}
+
+# What wrk and redis-benchmark ask of a server: seconds, or answers.
+SERVICES = {
+    "http": {system: (2, 3, 6) for system in ("coil", "nginx", "nginx-file", "asyncio")},
+    "http_pipelined": {system: (2, 3, 6) for system in ("coil", "nginx", "nginx-file", "asyncio")},
+    "resp_get/1": {system: (60_000, 200_000, 500_000) for system in ("coil", "redis")},
+    "resp_set/1": {system: (60_000, 200_000, 500_000) for system in ("coil", "redis")},
+    "resp_get/16": {system: (500_000, 2_000_000, 5_000_000) for system in ("coil", "redis")},
+    "resp_set/16": {system: (500_000, 2_000_000, 5_000_000) for system in ("coil", "redis")},
+}
+
+# How many reads; of a copy there is one.
+READERS = ("coil", "limit", "pread", "thread")
+FILES = {
+    "file_read/1": {system: (100_000, 300_000, 1_000_000) for system in READERS} | {"asyncio": (5_000, 20_000, 50_000)},
+    "file_read/32": {system: (300_000, 1_000_000, 3_000_000) for system in READERS}
+    | {"asyncio": (10_000, 50_000, 100_000)},
+    "file_read/128": {system: (300_000, 1_000_000, 3_000_000) for system in READERS}
+    | {"asyncio": (10_000, 50_000, 100_000)},
+    "file_read_direct/32": {system: (20_000, 100_000, 300_000) for system in ("coil", "limit", "thread")},
+    "file_copy": {system: (1, 1, 1) for system in ("coil", "limit", "pread", "cp")},
 }
 
 MODES = ("quick", "default", "full")
@@ -214,36 +271,36 @@ def all_cases(mode):
         counts = {system: counts[column] for system, counts in systems.items()}
         if "asyncio" in counts:
             counts["uvloop"] = counts["asyncio"]
-        cases.append(Case(kind, counts))
+        cases.append(Case(kind, rivals.with_rivals(kind, counts)))
     for kind, sizes in CROWDS.items():
         for size, (quick, otherwise) in sizes.items():
             cases.append(Case(f"{kind}/{size}", dict.fromkeys(quick if mode == "quick" else otherwise, size)))
     cases += [hold_case(count) for count, modes in HOLDS.items() if mode in modes]
-    return cases + [echo_case(shape, counts[column]) for shape, counts in ECHOES.items()]
+    cases += [echo_case(shape, counts[column]) for shape, counts in ECHOES.items()]
+    for name, systems in (SERVICES | FILES).items():
+        cases.append(Case(name, {system: counts[column] for system, counts in systems.items()}))
+    return cases
 
 
 def hold_case(count):
-    return Case(f"connections/{count}", dict.fromkeys(("coil", "limit", "epoll"), count))
+    return Case(f"connections/{count}", dict.fromkeys(("coil", "coil-stream", "limit", "epoll"), count))
 
 
 def echo_case(shape, count):
+    if count is None:
+        return Case(f"echo/{shape}", {})
+    if shape in GROWTH:
+        return Case(f"echo/{shape}", dict.fromkeys(GROWTH[shape], count))
     counts = {system: count // (5 if system == "asyncio" else 1) for system in ECHO_SYSTEMS}
     if shape == "64x1x1":
         counts["coil-busy"] = counts["coil"]
-    return Case(f"echo/{shape}", counts | {"uvloop": counts["asyncio"]})
+    return Case(f"echo/{shape}", rivals.with_rivals("echo", counts | {"uvloop": counts["asyncio"]}))
 
 
 def gather_case(count, mode):
     quick, otherwise = GATHERS[count]
-    return Case(f"gather/{count}", dict.fromkeys(quick if mode == "quick" else otherwise, count))
-
-
-def missing_rivals():
-    """The rivals that cannot be measured here, each with what to do about it."""
-    missing = {}
-    if importlib.util.find_spec("uvloop") is None:
-        missing["uvloop"] = "not installed; Debian: apt install python3-uvloop, elsewhere: pip install uvloop"
-    return missing
+    counts = dict.fromkeys(quick if mode == "quick" else otherwise, count)
+    return Case(f"gather/{count}", rivals.with_rivals("gather", counts) if "asyncio" in counts else counts)
 
 
 def command(build, case, system):
@@ -254,8 +311,11 @@ def command(build, case, system):
                 *echo_server(programs, system)]
     if case.kind == "connections":
         return [str(programs / "echo-hold"), str(case.counts[system]), *echo_server(programs, system)]
+    for script, kinds in ((HERE / "service.py", SERVICES), (HERE / "files.py", FILES)):
+        if case.name in kinds:
+            return [sys.executable, str(script), case.name, system, str(case.counts[system]), str(build)]
     program = "models" if compares_models(case) else "cases"
-    python = [sys.executable, str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else f"{program}.py"))]
+    python = [interpreter(system), str(HERE / "asyncio" / ("hello.py" if case.kind == "startup" else f"{program}.py"))]
     if system == "uvloop":
         python.append("--uvloop")
     interpreted = system in ("asyncio", "uvloop")
@@ -265,11 +325,15 @@ def command(build, case, system):
     return [*(python if interpreted else [str(programs / f"{system}-{program}")]), case.kind, str(case.counts[system])]
 
 
+def interpreter(system):
+    return rivals.uvloop_python() if system == "uvloop" else sys.executable
+
+
 def echo_server(programs, system):
     if system in ("asyncio", "uvloop"):
-        return [sys.executable, str(HERE / "asyncio" / "echo.py"), *(["--uvloop"] if system == "uvloop" else [])]
+        return [interpreter(system), str(HERE / "asyncio" / "echo.py"), *(["--uvloop"] if system == "uvloop" else [])]
     if system == "coil-busy":
-        return [str(programs / "coil-echo"), "busy"]
+        return [str(programs / "coil-stream-echo"), "busy"]
     return [str(programs / f"{system}-echo")]
 
 
@@ -278,5 +342,11 @@ def compares_models(case):
 
 
 def runs_on_one_core(case, system):
-    """Systems of one thread are kept on one core; threads and processes may use them all, and so may client and server."""
-    return system not in ("thread", "process") and not compares_models(case) and case.kind not in ("echo", "connections")
+    """Systems of one thread are kept on one core; threads and processes may use them all, and so may client and server.
+
+    Reading files is on one core for all: a pool of threads is slower on two.
+    """
+    if case.name in FILES:
+        return True
+    alone = system not in ("thread", "process") and not compares_models(case)
+    return alone and case.kind not in ("echo", "connections") and case.name not in SERVICES

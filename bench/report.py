@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 
+import compare
 import plan
 
 LIMIT = "limit"
@@ -30,6 +31,8 @@ class Results:
                 continue
             values = list(systems[system].values())
             ratio = self.ratio(figure, system, LIMIT)
+            rival = compare.best_rival(compare.medians(systems), unit, LIMIT)
+            to_rival = self.ratio(figure, system, rival) if rival and system in compare.OURS else None
             yield {
                 "case": figure,
                 "system": system,
@@ -39,6 +42,8 @@ class Results:
                 "max": rounded(max(values)),
                 "rounds": len(values),
                 "to_limit": None if ratio is None else rounded(ratio),
+                "to_rival": None if to_rival is None else rounded(to_rival),
+                "rival": rival if to_rival is not None else None,
             }
 
     def ratio(self, figure, system, base):
@@ -139,12 +144,16 @@ def print_table(results, style):
     for figure in results.values:
         unit, text = plan.describe(figure)
         print(f"{style.bold(figure)}: {text} [{unit}]")
-        print(style.dim(f"  {'':10}{'median':>11}{'min':>11}{'max':>11}{'rounds':>8}{'to limit':>11}{'to coil':>11}"))
+        print(style.dim(f"  {'':12}{'median':>11}{'min':>11}{'max':>11}{'rounds':>8}{'to limit':>11}{'to coil':>11}"))
         for row in results.rows(figure):
             cells = "".join(f"{short(row[name]):>11}" for name in ("median", "min", "max"))
             ratios = [row["to_limit"], results.ratio(figure, row["system"], OURS)]
-            line = f"  {row['system']:10}{cells}{row['rounds']:>8}" + "".join(f"{short(r):>11}" for r in ratios)
+            line = f"  {row['system']:12}{cells}{row['rounds']:>8}" + "".join(f"{short(r):>11}" for r in ratios)
             print(style.bold(line) if row["system"] == OURS else line)
+        for row in results.rows(figure):
+            if row["to_rival"] is not None:
+                word = "does" if unit == "1/s" else "needs"
+                print(f"  {row['system']} {word} {short(row['to_rival'])} times what the best rival {word}, {row['rival']}")
         print()
     sys.stdout.flush()
 

@@ -22,7 +22,7 @@ constexpr const char* default_target = "127.0.0.1:7007";
 constexpr auto default_idle_time = std::chrono::seconds(600);
 constexpr long idle_seconds_max = 7 * 24 * 3600;
 constexpr auto connect_time = std::chrono::seconds(10);
-constexpr std::size_t other_descriptors = 80;  // the program's own, and up to 64 connections that were just accepted
+constexpr std::size_t other_descriptors = 16;  // the program's own
 
 struct Target {
   std::string host;

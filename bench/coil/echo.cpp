@@ -1,32 +1,26 @@
-// Sends back what it gets, through Stream and start_server. Prints its port; ends when it is killed. With the argument
-// `busy` the loop does not sleep as long as something comes every 200 us.
-#include <chrono>
+// Sends back what it gets, through TcpListener and TcpStream. Prints its port; ends when it is killed.
 #include <cstdio>
-#include <cstring>
+#include <vector>
 
 #include <coil/coil.hpp>
 
 namespace {
 
-coil::Coro<void> echo(coil::Stream stream) {
-  for (;;) {
-    const std::string_view text = co_await stream.peek();
-    if (text.empty()) break;
-    stream.move_to(stream);
-    co_await stream.drain();
-  }
+constexpr std::size_t buffer_size = 16384;
+
+coil::Coro<void> echo(coil::TcpStream stream) {
+  std::vector<std::byte> buffer(buffer_size);
+  while (const std::size_t size = co_await stream.read_some(buffer))
+    co_await stream.write_all(std::span<const std::byte>(buffer).first(size));
 }
 
 coil::Coro<void> serve() {
-  coil::Server server = co_await coil::start_server(echo, "127.0.0.1", 0);
-  std::printf("%d\n", static_cast<int>(server.port()));
+  coil::TcpListener listener(coil::Endpoint::parse("127.0.0.1:0"));
+  std::printf("%d\n", static_cast<int>(listener.port()));
   std::fflush(stdout);
-  co_await server.serve_forever();
+  for (;;) static_cast<void>(coil::create_task(echo(co_await listener.accept())));  // one that fails is reported
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const bool is_busy = argc == 2 && std::strcmp(argv[1], "busy") == 0;
-  coil::run(serve(), {.busy_poll = std::chrono::microseconds(is_busy ? 200 : 0)});
-}
+int main() { coil::run(serve()); }

@@ -182,6 +182,9 @@ void run(long count) {
   coil::run(body(count));
 }
 
+/// For counting instructions: the sleepers share wake-ups in the same way each time.
+void gather_virtual(long count) { coil::run(gather(count), {.clock = coil::Clock::virtual_}); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -194,6 +197,7 @@ int main(int argc, char** argv) {
                             {"timers", run<timers>},
                             {"idle", run<idle>},
                             {"gather", run<gather>},
+                            {"gather_virtual", gather_virtual},
                             {"cancel", run<cancel>},
                             {"queue", run<queue>},
                             {"lock", run<lock>}});

@@ -179,43 +179,6 @@ IO_TEST("server: a reset in the middle ends a connection and no other") {
 
 // ---- Limits ----------------------------------------------------------------------------------------------
 
-NET_TEST("server: with max_connections no more are served until one ends") {
-  Server server = co_await coil::start_server(echo, "127.0.0.1", 0, {.max_connections = 2});
-  std::vector<Stream> clients;
-  for (int i = 0; i < 4; ++i) clients.push_back(co_await coil::open_connection("127.0.0.1", server.port()));
-  for (Stream& client : clients) client.write("x");
-  for (int i = 0; i < 2; ++i) co_await clients[static_cast<std::size_t>(i)].peek();
-  auto third = coil::create_task(clients[2].peek());
-  for (int i = 0; i < 20; ++i) co_await coil::yield();
-  CHECK(!third.done());
-  CHECK(server.connections() == 2);
-  clients[0].close();
-  const std::string_view answer = co_await third;
-  CHECK(answer == "x");
-  CHECK(server.connections() == 2);
-}
-
-IO_TEST("server: with max_connections those beyond it are not accepted, but wait in the kernel's queue") {
-  const auto descriptors = [] { return coil_test::open_descriptors().size(); };
-  Server server = co_await coil::start_server(echo, "127.0.0.1", 0, {.max_connections = 3});
-  std::vector<coil_test::Fd> clients;
-  const coil::Endpoint there("127.0.0.1", server.port());
-  const std::size_t before = descriptors();
-  for (int i = 0; i < 200; ++i) {
-    clients.push_back(coil_test::make_socket(there));
-    coil_test::check_call(::connect(clients.back(), there.address(), there.size()), "connect");
-  }
-  co_await coil_test::settle();
-  CHECK(server.connections() == 3);
-  CHECK(descriptors() == before + 200 + 3);
-  for (int ended = 1; ended <= 50; ++ended) {
-    clients[static_cast<std::size_t>(ended - 1)].close();
-    co_await coil_test::settle();
-    CHECK(server.connections() == 3);
-    CHECK(descriptors() == before + 200 - static_cast<std::size_t>(ended) + 3);
-  }
-}
-
 // The kernel's part, EMFILE for a process that has no descriptors left, is tested with the listeners and the examples.
 NET_TEST("server: out of descriptors it says so once a second, and accepts again when there are some") {
   bool none_left = true;
