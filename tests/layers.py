@@ -18,7 +18,7 @@ FLOORS = {
        " ring_operation.cpp task_step uring_ring detail/remote_suspension blocked_thread futex detail/futex_lock"
        " detail/thread_function detail/thread_wait thread_start thread_report workers signals fork.cpp loop_service"
        " function_list started_thread detail/shared_wait fault_plan faulty_ring random ring_cache step_observer"
-       " ring_features short_transfer detail/network_model inspect cpu_pause patience",
+       " ring_features short_transfer detail/network_model faults ring_faults inspect cpu_pause patience",
     2: "run create_task sleep gather wait shield race timeout task_group as_result scope call_graph"
        " detail/cancel_scope precompiled detail/child task_core.cpp report.cpp as_completed async_generator"
        " close_generators thread_report.cpp detail/threadsafe_call run_coroutine_threadsafe for_seeds"

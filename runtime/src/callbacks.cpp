@@ -184,6 +184,30 @@ void Loop::queue_again(detail::Callback& callback) noexcept {
   push_ready(callback);
 }
 
+// ---- At the end of the loop --------------------------------------------------------------------------------
+
+// What is queued is destroyed, and what is queued by that. A task that begins there stays, and so do timers, one of
+// which may be the task's.
+void Loop::drop_callbacks() noexcept {
+  constexpr time_point end_of_time = time_point::max();
+  bool any = true;
+  while (std::exchange(any, false)) {
+    for (detail::Ready* node = take_ready(); node != nullptr;) {
+      detail::Ready& dropped = *std::exchange(node, node->next);
+      if (dropped.has(detail::Ready::is_task)) {
+        push_ready(dropped);
+      } else {
+        static_cast<detail::Callback&>(dropped).unref();
+        any = true;
+      }
+    }
+    while (tasks_alive == 0 && !parts->timers.empty()) {
+      parts->timers.pop_due(end_of_time)->wake(nullptr);
+      any = true;
+    }
+  }
+}
+
 // ---- From other threads ----------------------------------------------------------------------------------
 
 void Loop::queue_threadsafe(detail::ThreadsafeCallback* callback, const char* call) {

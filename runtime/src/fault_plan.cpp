@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "faults.hpp"
 #include "faulty_ring.hpp"
 #include "random.hpp"
 
@@ -96,6 +97,16 @@ FaultRule& FaultRule::overflow() noexcept {
   return *this;
 }
 
+FaultRule& FaultRule::drop_more() noexcept {
+  drops_more_ = true;
+  return *this;
+}
+
+FaultRule& FaultRule::twice() noexcept {
+  twice_ = true;
+  return *this;
+}
+
 // ---- Choosing --------------------------------------------------------------------------------------------
 
 namespace {
@@ -168,12 +179,13 @@ bool FaultPlan::concerns(Op op) const noexcept {
   return std::ranges::any_of(rules_, [op](const FaultRule& rule) { return rule.is_for(op); });
 }
 
-FaultRule* FaultPlan::choose(Op op, const io_uring_sqe& submission) {
+FaultRule* FaultPlan::choose(Op op, const io_uring_sqe* submission) {
   ++seen_[static_cast<std::size_t>(op)];
-  if (op != Op::any) ++seen_[static_cast<std::size_t>(Op::any)];
+  if (op < Op::enter) ++seen_[static_cast<std::size_t>(Op::any)];
   FaultRule* chosen = nullptr;
   for (FaultRule& rule : rules_) {
-    if (!rule.is_for(op) || !rule.is_for(submission) || !rule.is_due() || chosen != nullptr) continue;
+    if (!rule.is_for(op) || (submission != nullptr && !rule.is_for(*submission))) continue;
+    if (!rule.is_due() || chosen != nullptr) continue;
     ++rule.done_;
     ++rule.fired_;
     chosen = &rule;
@@ -188,6 +200,15 @@ void FaultPlan::restart() noexcept {
 }  // namespace coil::testing
 
 namespace coil::detail {
+
+void Faults::restart(testing::FaultPlan& plan) noexcept { plan.restart(); }
+bool Faults::concern_setup(const testing::FaultPlan& plan) noexcept { return plan.concerns(testing::Op::setup); }
+
+int Faults::setup_error(testing::FaultPlan* plan) noexcept {
+  if (plan == nullptr) return 0;
+  const testing::FaultRule* rule = plan->choose(testing::Op::setup, nullptr);
+  return rule == nullptr ? 0 : -rule->result_.value_or(0);
+}
 
 testing::Op op_of(const io_uring_sqe& submission) noexcept {
   using testing::Op;

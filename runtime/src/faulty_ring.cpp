@@ -34,7 +34,7 @@ public:
     self_finishing_ = operation.self_finishing();
     may_wait_ = operation.may_wait();
     internal_ = operation.internal();
-    cancelled = cut_off = false;
+    cancelled = cut_off = interrupted = false;
   }
   void prepare(io_uring_sqe& sqe) noexcept override {
     if (polls)
@@ -62,8 +62,9 @@ public:
   Stage stage = Stage::free;
   bool repeats = false;  // done as single operations, one after the other
   bool cancelled = false;
-  bool polls = false;    // for what comes over the network
-  bool cut_off = false;  // its connection was lost, and the ring behind has been asked to stop it
+  bool polls = false;        // for what comes over the network
+  bool cut_off = false;      // its connection was lost, and the ring behind has been asked to stop it
+  bool interrupted = false;  // ends so if the ring behind stops it
   NetworkModel::Crossing crossing{};
   unsigned turns = 0;  // until there is room
   ShortTransfer transfer;
@@ -90,8 +91,8 @@ void make_single(io_uring_sqe& sqe) noexcept {
 FaultyRing::FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan* plan, NetworkModel* network, LoopParts& parts)
     : ring_(std::move(ring)), plan_(plan), network_(network), parts_(parts) {
   if (plan_ != nullptr) {
-    plan_->restart();
     order_ = plan_->order_seed_.value_or(0);
+    ring_->set_faults(this);
   }
   if (network_ != nullptr) network_->ring_ = this;
   shared_ = shared_of(*ring_);
@@ -134,7 +135,7 @@ void FaultyRing::begin(StandIn& operation) noexcept {
     const bool is_concerned = network_ != nullptr || plan_->concerns(op);
     operation.repeats = is_concerned && is_multishot(*operation.submission);
     if (operation.repeats) make_single(*operation.submission);
-    if (plan_ != nullptr) operation.rule = plan_->choose(op, *operation.submission);
+    if (plan_ != nullptr) operation.rule = plan_->choose(op, operation.submission.get());
   }
   operation.turns = operation.rule == nullptr ? 0 : operation.rule->turns_;
   if (operation.turns == 0) return pass_room(operation);
@@ -213,6 +214,27 @@ void FaultyRing::cancel(RingOperation& cancelled) noexcept {
   tell({&operation, -ECANCELED, 0, false});
 }
 
+// ---- The calls of the ring behind ------------------------------------------------------------------------
+
+RingFaults::Call FaultyRing::next_call() noexcept {
+  const FaultRule* rule = parts_.closing ? nullptr : plan_->choose(Op::enter, nullptr);
+  if (rule == nullptr) return {};
+  return {-rule->result_.value_or(0), static_cast<unsigned>(std::min<std::size_t>(rule->size_max_, UINT_MAX))};
+}
+
+std::int32_t FaultyRing::answer_to_cancel(RingOperation& operation) noexcept {
+  auto& stand_in = static_cast<StandIn&>(operation);
+  const FaultRule* rule = stand_in.internal() ? nullptr : plan_->choose(Op::cancel, stand_in.submission.get());
+  const std::int32_t answer = rule == nullptr ? 0 : rule->result_.value_or(0);
+  stand_in.interrupted = answer == -EALREADY;
+  return answer;
+}
+
+bool FaultyRing::comes_twice(const RingOperation& operation) const noexcept {
+  const FaultRule* rule = static_cast<const StandIn&>(operation).rule;
+  return rule != nullptr && rule->twice_;
+}
+
 // ---- The way back ----------------------------------------------------------------------------------------
 
 void FaultyRing::completed(StandIn& operation, std::int32_t result, std::uint32_t flags, bool more) noexcept {
@@ -223,12 +245,15 @@ void FaultyRing::completed(StandIn& operation, std::int32_t result, std::uint32_
     else if (result >= 0)
       result = -ECANCELED;
   }
+  constexpr std::int32_t restart_sys = 512;  // ERESTARTSYS, which the kernel keeps to itself but for such leaks
+  if (operation.interrupted && result == -ECANCELED) result = -restart_sys;
   const FaultRule* rule = operation.rule;
   operation.transfer.finish();
   counters_.faults += result == -EFAULT && (rule == nullptr || !rule->result_);
   if (rule != nullptr && rule->result_ && result >= 0) result = *rule->result_;
   const bool gives_nothing = result < 0 || (result == 0 && operation.submission->opcode != IORING_OP_ACCEPT);
-  const bool goes_on = more || (operation.repeats && !gives_nothing && !(rule != nullptr && rule->overflow_));
+  const bool ends = rule != nullptr && (rule->overflow_ || rule->drops_more_);
+  const bool goes_on = more || (operation.repeats && !gives_nothing && !ends);
   const Arrival arrival{&operation, result, goes_on ? flags | IORING_CQE_F_MORE : flags, goes_on};
   if (rule == nullptr || rule->hold_.count() <= 0 || operation.cancelled || more) {
     if (!more) operation.stage = Stage::told;

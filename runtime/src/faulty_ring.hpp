@@ -10,6 +10,7 @@
 #include <coil/detail/timer_queue.hpp>
 #include <coil/fault_plan.hpp>
 
+#include "ring_faults.hpp"
 #include "short_transfer.hpp"
 
 namespace coil::detail {
@@ -21,7 +22,7 @@ testing::Op op_of(const io_uring_sqe& submission) noexcept;
 ///
 /// Each operation is represented there by a Stand-in, which sees its completions first. Where the plan has rules for
 /// them, accepting and receiving again and again is done by single operations, each of which counts for itself.
-class FaultyRing final : public Ring {
+class FaultyRing final : public Ring, private RingFaults {
 public:
   /// Of plan and network one may be null.
   FaultyRing(std::unique_ptr<Ring> ring, testing::FaultPlan* plan, NetworkModel* network, LoopParts& parts);
@@ -33,7 +34,10 @@ public:
   bool idle() const noexcept override { return Ring::idle() && ring_->idle(); }
   /// What is held up in the network is looked at again.
   void network_changed() noexcept;
-  Ring* release_ring_behind() noexcept override { return ring_.release(); }
+  Ring* release_ring_behind() noexcept override {
+    ring_->set_faults(nullptr);
+    return ring_.release();
+  }
   bool supports(unsigned opcode) noexcept override { return ring_->supports(opcode); }
 
 private:
@@ -44,6 +48,9 @@ private:
     std::uint32_t flags;
     bool more;
   };
+  Call next_call() noexcept override;
+  std::int32_t answer_to_cancel(RingOperation& operation) noexcept override;
+  bool comes_twice(const RingOperation& operation) const noexcept override;
   StandIn& take(RingOperation& operation);
   void begin(StandIn& operation) noexcept;
   void pass_room(StandIn& operation) noexcept;

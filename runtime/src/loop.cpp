@@ -7,6 +7,7 @@
 #include <coil/detail/check.hpp>
 
 #include "exception_trace.hpp"
+#include "faults.hpp"
 #include "faulty_ring.hpp"
 #include "inspect.hpp"
 #include "loop_parts.hpp"
@@ -32,8 +33,11 @@ namespace detail {
 namespace {
 
 std::unique_ptr<Ring> make_ring(LoopParts& parts) {
-  std::unique_ptr<Ring> ring = RingCache::take(parts.options.ring_entries);
-  if (ring == nullptr) ring = std::make_unique<UringRing>(parts.options.ring_entries);
+  testing::FaultPlan* const plan = parts.options.faults;
+  if (plan != nullptr) Faults::restart(*plan);
+  std::unique_ptr<Ring> ring;
+  if (plan == nullptr || !Faults::concern_setup(*plan)) ring = RingCache::take(parts.options.ring_entries);
+  if (ring == nullptr) ring = std::make_unique<UringRing>(parts.options.ring_entries, plan);
   if (parts.options.faults != nullptr || parts.options.network != nullptr)
     ring = std::make_unique<FaultyRing>(std::move(ring), parts.options.faults, parts.options.network, parts);
   return ring;
@@ -346,28 +350,6 @@ void Loop::close() noexcept {
   delete std::exchange(parts, nullptr);
   states->orphan();
   if (!detail::RingCache::is_active()) detail::frame_pool.trim();
-}
-
-// What is queued is destroyed, and what is queued by that. A task that begins there stays, and so do timers, one of
-// which may be the task's.
-void Loop::drop_callbacks() noexcept {
-  constexpr time_point end_of_time = time_point::max();
-  bool any = true;
-  while (std::exchange(any, false)) {
-    for (Ready* node = take_ready(); node != nullptr;) {
-      Ready& dropped = *std::exchange(node, node->next);
-      if (dropped.has(Ready::is_task)) {
-        push_ready(dropped);
-      } else {
-        static_cast<Callback&>(dropped).unref();
-        any = true;
-      }
-    }
-    while (tasks_alive == 0 && !parts->timers.empty()) {
-      parts->timers.pop_due(end_of_time)->wake(nullptr);
-      any = true;
-    }
-  }
 }
 
 void Loop::stop() noexcept { notable.stopping = true; }

@@ -36,8 +36,8 @@ constexpr unsigned unbounded_workers_max = 256;
 }  // namespace
 
 // A child that is forked off has neither the ring's memory, which would hold on to it, nor its descriptor.
-UringRing::UringRing(unsigned entries) {
-  set_up(std::clamp(entries, 1U, 32768U));
+UringRing::UringRing(unsigned entries, testing::FaultPlan* plan) {
+  set_up(std::clamp(entries, 1U, 32768U), plan);
   shared_ = {ring_.cq.ktail, ring_.cq.khead, ring_.sq.kflags, IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW};
   io_uring_ring_dontfork(&ring_);
   close_in_forked_children(ring_.ring_fd);
@@ -52,12 +52,12 @@ UringRing::~UringRing() {
 // Older kernels know fewer of the flags and answer EINVAL; a user without locked memory left gets ENOMEM. The kernel
 // gives the memory of a closed ring back late, by milliseconds or, where many are closed, by tenths of a second: that is
 // waited for.
-void UringRing::set_up(unsigned entries) {
+void UringRing::set_up(unsigned entries, testing::FaultPlan* plan) {
   features_ = RingFeatures::from_environment();
-  int error = open_ring(entries);
+  int error = open_ring(entries, plan);
   for (auto pause = pause_for_memory_min; error == ENOMEM && pause <= pause_for_memory_max; pause *= 2) {
     std::this_thread::sleep_for(pause);
-    error = open_ring(entries);
+    error = open_ring(entries, plan);
   }
   if (error != 0) throw_ring_unavailable(error);
   if ((ring_.features & IORING_FEAT_NODROP) == 0 || (ring_.features & IORING_FEAT_EXT_ARG) == 0) {
@@ -69,7 +69,7 @@ void UringRing::set_up(unsigned entries) {
 }
 
 // Opens it as large as it can, with the flags that the kernel knows; gives the error, 0 for none.
-int UringRing::open_ring(unsigned entries) noexcept {
+int UringRing::open_ring(unsigned entries, testing::FaultPlan* plan) noexcept {
   constexpr unsigned always = IORING_SETUP_CLAMP;
   constexpr unsigned deferred = always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
                                 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;  // 6.1
@@ -83,7 +83,8 @@ int UringRing::open_ring(unsigned entries) noexcept {
       io_uring_params params{};
       params.flags = flags | IORING_SETUP_CQSIZE;
       params.cq_entries = size * 4;
-      error = -io_uring_queue_init_params(size, &ring_, &params);
+      error = Faults::setup_error(plan);
+      if (error == 0) error = -io_uring_queue_init_params(size, &ring_, &params);
       if (error != ENOMEM || size <= entries_min) break;
     }
     if (error != EINVAL) break;
@@ -130,14 +131,18 @@ bool UringRing::pass_on_cancel(RingOperation& operation) noexcept {
   io_uring_sqe* sqe = next_sqe();
   if (sqe == nullptr) return false;
   if (free_cancel_ == 0) {
-    cancels_.push_back({nullptr, 0});
+    cancels_.push_back({nullptr, 0, 0});
     free_cancel_ = static_cast<std::uint32_t>(cancels_.size());
   }
   operation.cancel_ = free_cancel_;
   Cancel& cancel = cancels_[free_cancel_ - 1];
   free_cancel_ = cancel.next_free;
   cancel.target = &operation;
-  io_uring_prep_cancel64(sqe, tag_of(operation), 0);
+  cancel.answer = faults_ == nullptr ? 0 : faults_->answer_to_cancel(operation);
+  if (cancel.answer == -ENOENT)
+    io_uring_prep_nop(sqe);  // it is overlooked
+  else
+    io_uring_prep_cancel64(sqe, tag_of(operation), 0);
   sqe->user_data = is_cancel | operation.cancel_;
   ++cancels_in_kernel_;
   return true;
@@ -149,6 +154,7 @@ void UringRing::cancel_answered(std::uint32_t cancel, std::int32_t result) noexc
   --cancels_in_kernel_;
   RingOperation* target = std::exchange(cancels_[cancel - 1].target, nullptr);
   cancels_[cancel - 1].next_free = std::exchange(free_cancel_, cancel);
+  if (cancels_[cancel - 1].answer != 0) result = cancels_[cancel - 1].answer;
   if (target == nullptr) return;
   target->cancel_ = 0;
   if (result != -ENOENT) return;
@@ -201,17 +207,15 @@ void UringRing::poll(std::chrono::nanoseconds timeout) noexcept {
 
 void UringRing::enter(std::chrono::nanoseconds timeout) noexcept {
   ++counters_.enters;
-  int result = 0;
-  if (timeout.count() == 0) {
-    result = io_uring_submit_and_get_events(&ring_);
-  } else if (timeout.count() < 0) {
-    result = io_uring_submit_and_wait(&ring_, 1);
-  } else {
-    __kernel_timespec limit{};
-    limit.tv_sec = timeout.count() / 1'000'000'000;
-    limit.tv_nsec = timeout.count() % 1'000'000'000;
-    io_uring_cqe* unused = nullptr;
-    result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr);
+  RingFaults::Call fault;
+  if (faults_ != nullptr) fault = faults_->next_call();
+  int result = -fault.error;
+  if (result == 0) {
+    const unsigned queued = io_uring_sq_ready(&ring_);
+    const unsigned kept = queued - std::min(queued, fault.submissions_max);
+    ring_.sq.sqe_tail -= kept;
+    result = call_kernel(kept == 0 ? timeout : std::chrono::nanoseconds::zero());
+    ring_.sq.sqe_tail += kept;
   }
   switch (result < 0 ? -result : 0) {
     case 0:
@@ -226,6 +230,16 @@ void UringRing::enter(std::chrono::nanoseconds timeout) noexcept {
     default:
       fail("io_uring_enter failed: the ring was used from another thread or closed", std::source_location::current());
   }
+}
+
+int UringRing::call_kernel(std::chrono::nanoseconds timeout) noexcept {
+  if (timeout.count() == 0) return io_uring_submit_and_get_events(&ring_);
+  if (timeout.count() < 0) return io_uring_submit_and_wait(&ring_, 1);
+  __kernel_timespec limit{};
+  limit.tv_sec = timeout.count() / 1'000'000'000;
+  limit.tv_nsec = timeout.count() % 1'000'000'000;
+  io_uring_cqe* unused = nullptr;
+  return io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr);
 }
 
 void UringRing::drain() noexcept {
@@ -244,6 +258,7 @@ void UringRing::drain() noexcept {
     const bool more = (flags & IORING_CQE_F_MORE) != 0;
     RingOperation& operation = operation_of(tag, !more);
     counters_.faults += result == -EFAULT;
+    const bool comes_twice = faults_ != nullptr && !more && faults_->comes_twice(operation);
     if (!more) {
       if (operation.place_ == RingOperation::Place::kernel_and_cancel_backlog) cancel_backlog_.remove(operation);
       operation.place_ = RingOperation::Place::nowhere;
@@ -251,6 +266,7 @@ void UringRing::drain() noexcept {
       count_out(operation);
     }
     operation.complete(result, flags, more);
+    if (comes_twice) operation_of(tag, true);  // is found out there
   }
 }
 

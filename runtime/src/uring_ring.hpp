@@ -6,6 +6,8 @@
 
 #include <coil/detail/ring.hpp>
 
+#include "faults.hpp"
+#include "ring_faults.hpp"
 #include "ring_features.hpp"
 
 namespace coil::detail {
@@ -13,8 +15,8 @@ namespace coil::detail {
 /// The real ring. Made in the thread that runs it (IORING_SETUP_SINGLE_ISSUER).
 class UringRing final : public Ring {
 public:
-  /// Errors: RingUnavailableError.
-  explicit UringRing(unsigned entries);
+  /// With what a test's `plan` says of its making. Errors: RingUnavailableError.
+  explicit UringRing(unsigned entries, testing::FaultPlan* plan = nullptr);
   /// Nothing may be left in the kernel.
   ~UringRing() override;
 
@@ -24,11 +26,12 @@ public:
   bool idle() const noexcept override { return Ring::idle() && cancels_in_kernel_ == 0; }
   bool register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept override;
   void unregister_buffers(std::uint16_t group) noexcept override;
+  void set_faults(RingFaults* faults) noexcept override { faults_ = faults; }
   bool supports(unsigned opcode) noexcept override;
 
 private:
-  void set_up(unsigned entries);
-  int open_ring(unsigned entries) noexcept;
+  void set_up(unsigned entries, testing::FaultPlan* plan);
+  int open_ring(unsigned entries, testing::FaultPlan* plan) noexcept;
   io_uring_sqe* next_sqe() noexcept;
   bool pass_on(RingOperation& operation) noexcept;
   bool pass_on_cancel(RingOperation& operation) noexcept;
@@ -36,6 +39,7 @@ private:
   void limit_workers() noexcept;
   void flush_backlogs() noexcept;
   void enter(std::chrono::nanoseconds timeout) noexcept;
+  int call_kernel(std::chrono::nanoseconds timeout) noexcept;
   void drain() noexcept;
   bool must_enter() const noexcept { return (look_at(shared_.flags) & shared_.flags_that_call) != 0; }
 
@@ -52,6 +56,7 @@ private:
 
   io_uring ring_{};
   RingFeatures features_;
+  RingFaults* faults_ = nullptr;
   unsigned workers_ = 0;       // what io_uring_register_iowq_max_workers was told; 0: nothing yet
   std::uint64_t opcodes_ = 0;  // bit per IORING_OP_; 0: not asked yet
 
@@ -59,6 +64,7 @@ private:
   struct Cancel {
     RingOperation* target;
     std::uint32_t next_free;
+    std::int32_t answer;  // that a test wants in place of the kernel's; 0: none
   };
   std::vector<Cancel> cancels_;
   std::uint32_t free_cancel_ = 0;  // from 1

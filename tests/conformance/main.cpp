@@ -1,7 +1,15 @@
 // conformance FILE: runs the scenarios of FILE.cpp, one after the other, each in a loop of its own.
+// conformance --seeds N: runs all of them in N orders of what is ready: in each they end, leave nothing, and say the same
+// when it is repeated. COIL_SEED and COIL_SEEDS are those of for_seeds().
 #include "conformance.hpp"
 
+#include <coil/detail/frame_pool.hpp>
+#include <coil/for_seeds.hpp>
+
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 
 namespace conformance {
 
@@ -73,6 +81,8 @@ std::string describe(const std::exception_ptr& error) {
   }
 }
 
+static std::string* said = nullptr;  // where lines go instead of stdout
+
 void print_line(const std::string& line) {
   long long now = 0;
   try {
@@ -80,20 +90,62 @@ void print_line(const std::string& line) {
     now = std::chrono::duration_cast<std::chrono::milliseconds>(time + 500us).count();
   } catch (const std::logic_error&) {  // after the run
   }
-  std::printf("%6lld%s\n", now, line.c_str());
+  if (said != nullptr)
+    *said += std::to_string(now) + line + '\n';
+  else
+    std::printf("%6lld%s\n", now, line.c_str());
 }
 
+namespace {
+
+void run_scenario(const Scenario& scenario, const coil::RunOptions& options) {
+  try {
+    coil::run(with_handler(scenario.body), options);
+  } catch (...) {
+    log("raised", std::current_exception());
+  }
+}
+
+/// What it says if what is ready runs in the order that the seed gives.
+std::string run_shuffled(const Scenario& scenario, std::uint64_t seed) {
+  constexpr unsigned seconds_max = 20;
+  ::alarm(seconds_max);  // the name of one that does not end is the last that was printed
+  std::string text;
+  said = &text;
+  const auto frames = coil::detail::live_frames();
+  run_scenario(scenario, {.clock = coil::Clock::virtual_, .shuffle_seed = seed});
+  said = nullptr;
+  if (coil::detail::live_frames() != frames) throw std::runtime_error("it left coroutines or other small objects");
+  return text;
+}
+
+int run_all_shuffled(std::uint64_t count) {
+  constexpr std::uint64_t repeated_every = 10;
+  std::uint64_t runs = 0;
+  for (const Scenario& scenario : scenarios()) {
+    std::printf("== %s\n", scenario.name);
+    std::fflush(stdout);
+    coil::testing::for_seeds(1, count, [&](std::uint64_t seed) {
+      const std::string first = run_shuffled(scenario, seed);
+      ++runs;
+      if (seed % repeated_every == 0 && run_shuffled(scenario, seed) != first)
+        throw std::runtime_error("repeated, it went another way");
+    });
+  }
+  std::printf("count: %llu shuffled runs of scenarios\n", static_cast<unsigned long long>(runs));
+  return runs == 0 ? 1 : 0;
+}
+
+}  // namespace
 }  // namespace conformance
 
 int main(int argc, char** argv) {
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (argc == 3 && first == "--seeds") return conformance::run_all_shuffled(std::strtoull(argv[2], nullptr, 10));
   if (argc != 2) return std::fprintf(stderr, "usage: %s FILE, without .cpp\n", argv[0]), 2;
   for (const auto& scenario : conformance::scenarios()) {
-    if (scenario.file != argv[1]) continue;
+    if (scenario.file != first) continue;
     std::printf("== %s\n", scenario.name);
-    try {
-      coil::run(conformance::with_handler(scenario.body), {.clock = coil::Clock::virtual_});
-    } catch (...) {
-      conformance::log("raised", std::current_exception());
-    }
+    conformance::run_scenario(scenario, {.clock = coil::Clock::virtual_});
   }
 }

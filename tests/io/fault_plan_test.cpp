@@ -222,6 +222,21 @@ TEST_CASE("a failed close has closed; interruptions and EAGAIN are dealt with") 
   CHECK(plan.fired() == 4);
 }
 
+// The number may be another's by then.
+TEST_CASE("a close that is interrupted has closed, and is not tried again") {
+  const coil_test::TemporaryDirectory directory;
+  FaultPlan plan;
+  plan.on(Op::close).fail(EINTR).times(1);
+  run_with(plan, [&]() -> coil::Coro<void> {
+    coil::File file = co_await coil::File::open(directory.file("f", ""), O_RDONLY);
+    co_await file.close();
+    const auto closed = co_await error_of(file.close());
+    CHECK(closed == 0);
+  });
+  CHECK(plan.fired() == 1);
+  CHECK(plan.seen(Op::close) == 1);
+}
+
 TEST_CASE("an acceptor survives EMFILE, a full submission queue and overflowing completions") {
   for (const bool multishot : {true, false}) {
     CAPTURE(multishot);

@@ -143,6 +143,25 @@ TEST_CASE("enter: while nothing can be submitted operations wait in line, and go
   coil::run(main, coil::RunOptions{.ring_entries = 4});
 }
 
+TEST_CASE("enter: what is made when there is room again goes out after what waits in line") {
+  coil_test::LeakCheck leaks;
+  auto main = []() -> coil::Coro<void> {
+    const Ends pipe = coil_test::make_pipe();
+    int refused = 0;
+    RingShim shim;
+    shim.enter = [&] { return refused++ < 20 ? -EBUSY : 0; };
+    const auto write_twice = [&]() -> coil::Coro<void> {
+      co_await write_text(pipe.in, "1");
+      co_await write_text(pipe.in, "2");
+    };
+    std::vector<coil::Coro<void>> writers;
+    for (int i = 0; i < 20; ++i) writers.push_back(write_twice());
+    co_await coil::gather(std::move(writers));
+    CHECK(coil_test::take_all(pipe.out).substr(0, 20) == std::string(20, '1'));
+  };
+  coil::run(main, coil::RunOptions{.ring_entries = 4});
+}
+
 TEST_CASE("enter: operations that are cancelled while they wait in line never reach the kernel") {
   coil_test::LeakCheck leaks;
   auto main = []() -> coil::Coro<void> {

@@ -1,6 +1,7 @@
 // Whole programs, cancelled at every one of their steps, once and twice: whatever is cut off where, everything that
 // began is ended, cleaned up once, and nothing is left behind.
 #pragma once
+#include "count.hpp"
 #include "loop_test.hpp"
 
 #include <coil/cancel_everywhere.hpp>
@@ -65,6 +66,8 @@ inline void cancel_everywhere(Scenario scenario) {
   };
   const auto result = coil::testing::cancel_everywhere(balanced, {.pairs = true});
   CHECK(result.points > 5);
+  count("cancel points", result.points);
+  count("cancel pairs", result.pairs);
 }
 
 }  // namespace coil_test

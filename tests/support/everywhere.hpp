@@ -3,12 +3,12 @@
 //
 // COIL_LONG=N in the environment also runs each with N seeds that shuffle what is ready.
 #pragma once
+#include "count.hpp"
 #include "loop_test.hpp"
 
 #include <coil/testing.hpp>
 
 #include <cstdint>
-#include <cstdlib>
 #include <initializer_list>
 #include <string>
 
@@ -23,10 +23,17 @@ struct Scenario {
 
 class Everywhere {
 public:
+  Everywhere() = default;
+  Everywhere(const Everywhere&) = delete;
+  Everywhere& operator=(const Everywhere&) = delete;
+  ~Everywhere() {
+    if (points_ != 0) count("cancel points", points_);
+    if (pairs_ != 0) count("cancel pairs", pairs_);
+  }
+
   /// At each suspension of the task once and twice, and at each of its children's.
   void cancel(std::initializer_list<Scenario> scenarios) {
-    const char* seeds = std::getenv("COIL_LONG");
-    const std::uint64_t last_seed = seeds == nullptr ? 0 : std::strtoull(seeds, nullptr, 10);
+    const std::uint64_t last_seed = long_seeds();
     for (const Scenario& scenario : scenarios) {
       coil::testing::CancelOptions options = scenario.options;
       for (std::uint64_t seed = 0; seed <= last_seed; ++seed) {
@@ -44,14 +51,17 @@ public:
 
   /// Each operation of the kernel, with each of the errors.
   void fail(std::initializer_list<int> errors, std::initializer_list<Scenario> scenarios) {
-    for (const Scenario& scenario : scenarios) {
-      for (const int error : errors) {
+    for (const int error : errors) {
+      std::size_t failed = 0;
+      for (const Scenario& scenario : scenarios) {
         try {
-          failures_ += coil::testing::fail_everywhere(scenario.run, error, scenario.options).operations;
+          failed += coil::testing::fail_everywhere(scenario.run, error, scenario.options).operations;
         } catch (const std::exception& failure) {
           FAIL_CHECK(std::string(scenario.name), ", ", error, ": ", std::string(failure.what()));
         }
       }
+      count("faults: " + name_of_error(error), failed);
+      failures_ += failed;
     }
   }
 

@@ -4,6 +4,7 @@
 
 namespace coil_test {
 
+/// Of a race that takes little time; others have a short form of fewer.
 inline constexpr int rounds = 10'000;
 
 /// How the races went. With only one winner there was no race.

@@ -24,6 +24,13 @@ namespace coil::testing {
 /// `write` likewise; `recv` is also recvmsg, `send` also sendmsg and the datagrams of a UdpSocket; `fsync` is also
 /// fdatasync. A socket waits with `poll` where it is not blocking. What is done without the ring, such as
 /// `UdpSocket::recv_batch`, socket(2) or bind(2), is not seen.
+///
+/// The last three are calls of the ring itself, which are not among `any`:
+/// `enter` passes operations on and waits for completions. It may fail with EINTR, EAGAIN, EBUSY, ENOMEM or ETIME, which
+/// cost a turn of the loop, and with EBADR, which ends the program; `short_to(n)` has it pass on at most `n` operations.
+/// `cancel` asks the kernel to stop an operation. With ENOENT the kernel has overlooked it, and is asked again until it
+/// answers otherwise; with EALREADY it is interrupted, and ends as such; any other error is an answer and no more.
+/// `setup` makes the ring of a loop, and fails as io_uring_setup(2) does.
 enum class Op : unsigned char {
   any,
   read,
@@ -45,6 +52,9 @@ enum class Op : unsigned char {
   splice,
   waitid,
   other,
+  enter,
+  cancel,
+  setup,
 };
 
 /// One rule of a FaultPlan: which operations, which of them, and what befalls these. Each part may be left out: a rule
@@ -98,6 +108,10 @@ public:
   FaultRule& queue_full(unsigned turns = 1) noexcept;
   /// The completion queue overflows: a completion comes a turn late, and a multishot operation ends with it.
   FaultRule& overflow() noexcept;
+  /// A multishot operation ends with this completion, as if the kernel had left out the flag that more will come.
+  FaultRule& drop_more() noexcept;
+  /// Its last completion comes twice. Where assertions are on, the program ends with a sentence that says so.
+  FaultRule& twice() noexcept;
 
   // ---- What came of it, in all loops ----
 
@@ -111,7 +125,7 @@ private:
   friend class detail::FaultyRing;
   friend struct detail::Faults;
   explicit FaultRule(Op op) noexcept : op_(op) {}
-  bool is_for(Op op) const noexcept { return op_ == Op::any || op_ == op; }
+  bool is_for(Op op) const noexcept { return op_ == op || (op_ == Op::any && op < Op::enter); }
   bool is_for(const io_uring_sqe& submission) const;
   bool is_due() noexcept;
   void restart() noexcept;
@@ -135,6 +149,8 @@ private:
   std::chrono::nanoseconds hold_{0};
   unsigned turns_ = 0;
   bool overflow_ = false;
+  bool drops_more_ = false;
+  bool twice_ = false;
 
   std::uint64_t seen_ = 0;  // by the loop that runs
   std::uint64_t done_ = 0;
@@ -177,12 +193,12 @@ private:
   friend class detail::FaultyRing;
   friend struct detail::Faults;
   bool concerns(Op op) const noexcept;
-  FaultRule* choose(Op op, const io_uring_sqe& submission);
+  FaultRule* choose(Op op, const io_uring_sqe* submission);
   void restart() noexcept;
 
   std::deque<FaultRule> rules_;
   std::optional<std::uint64_t> order_seed_;
-  std::uint64_t seen_[static_cast<std::size_t>(Op::other) + 1] = {};
+  std::uint64_t seen_[static_cast<std::size_t>(Op::setup) + 1] = {};
 };
 
 }  // namespace coil::testing

@@ -10,6 +10,7 @@ struct io_uring_sqe;
 
 namespace coil::detail {
 
+class RingFaults;
 class RingOperation;
 
 /// The seam to the kernel: operations go in, completions come out. One implementation talks to io_uring;
@@ -60,6 +61,8 @@ public:
 
   /// The ring that this one passes its operations on to, and then has no more; null if there is none.
   virtual Ring* release_ring_behind() noexcept { return nullptr; }
+  /// For tests: what befalls its calls from now on; null for nothing. It outlives the ring, or the next call of this.
+  virtual void set_faults(RingFaults*) noexcept {}
   void restart_counters() noexcept { counters_ = {}; }
 
   /// Whether the running kernel knows this IORING_OP_….
