@@ -18,7 +18,8 @@ namespace coil {
 /// Options of `start_server` and `start_unix_server`.
 struct ServerOptions {
   int backlog = 1024;  ///< Connections that wait to be accepted; the kernel has a limit of its own.
-  /// With so many no handler is started until one ends; further connections wait in the kernel's queue. 0: no limit.
+  /// With so many no handler is started until one ends; further connections wait in the kernel's queue, but for one at
+  /// each socket after the first (IPv4 and IPv6), which is taken in and waits here. 0: no limit.
   std::size_t max_connections = 0;
   bool reuse_port = false;  ///< TCP: several processes listen, the kernel deals the connections out.
   unsigned mode = 0;        ///< Unix: permissions of the path; 0: as the umask says.
