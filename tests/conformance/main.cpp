@@ -115,7 +115,8 @@ std::string run_shuffled(const Scenario& scenario, std::uint64_t seed) {
   const auto frames = coil::detail::live_frames();
   run_scenario(scenario, {.clock = coil::Clock::virtual_, .shuffle_seed = seed});
   said = nullptr;
-  if (coil::detail::live_frames() != frames) throw std::runtime_error("it left coroutines or other small objects");
+  if (seed != 0 && coil::detail::live_frames() != frames)
+    throw std::runtime_error("it left coroutines or other small objects");
   return text;
 }
 
@@ -125,6 +126,7 @@ int run_all_shuffled(std::uint64_t count) {
   for (const Scenario& scenario : scenarios()) {
     std::printf("== %s\n", scenario.name);
     std::fflush(stdout);
+    run_shuffled(scenario, 0);  // some keep a thing until they are run again
     coil::testing::for_seeds(1, count, [&](std::uint64_t seed) {
       const std::string first = run_shuffled(scenario, seed);
       ++runs;
