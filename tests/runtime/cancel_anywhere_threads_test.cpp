@@ -98,6 +98,27 @@ Coro<void> thread_pools() {
   co_await coil::get_running_loop().run_in_executor(pool, quick);
 }
 
+Coro<int> answer() {
+  co_await coil::yield();  // a virtual clock stands still while a thread is at work
+  co_await coil::yield();
+  co_return 1;
+}
+
+// The coroutine is made here: frames are counted by the thread that makes and destroys them.
+Coro<void> from_other_threads() {
+  coil::Loop& loop = coil::get_running_loop();
+  const auto ask = [&loop](Coro<int> question) {
+    auto result = coil::run_coroutine_threadsafe(std::move(question), loop);
+    try {
+      return result.get();
+    } catch (const coil::CancelledError&) {
+      return 0;
+    }
+  };
+  Coro<int> question = answer();
+  co_await coil::to_thread(ask, std::move(question));
+}
+
 constexpr coil::testing::CancelOptions with_threads{.settling = 1s};
 
 }  // namespace
@@ -110,6 +131,7 @@ TEST_CASE("whatever awaits threads and what they share, nothing is left wherever
       {"shared_between_threads", shared_between_threads},
       {"started_threads", started_threads, with_threads},
       {"thread_pools", thread_pools, with_threads},
+      {"from_other_threads", from_other_threads, with_threads, false},
   });
   CHECK(everywhere.points() >= 100);
 }
