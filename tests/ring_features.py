@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs tests as on older kernels: without each optional feature of the ring, and without all of them.
 
-  ring_features.py PROGRAM...      these programs
-  ring_features.py --whole [BUILD] all tests whose programs use a ring, of a build folder (.build) that is up to date
+  ring_features.py PROGRAM...                these programs
+  ring_features.py --whole [BUILD [WAY...]]  all tests whose programs use a ring, of a build folder (.build) that is up
+                                             to date; WAY: without this feature, or `all`, instead of each
 
 COIL_RING_WITHOUT says to a program what to do without, see runtime/README.md. `sh tests/run` runs the short form.
 """
@@ -67,7 +68,7 @@ def main(*arguments):
         print(f"no features are found in {SOURCE}")
         return True
     if arguments[:1] == ("--whole",):
-        return run_whole(ways, *arguments[1:2])
+        return run_whole(arguments[2:] or ways, *arguments[1:2])
     return run_programs(ways, arguments)
 
 

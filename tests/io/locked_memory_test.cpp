@@ -75,7 +75,10 @@ int run_with(rlim_t locked_memory) {
 TEST_CASE("locked memory: with 64 KiB a loop runs with a smaller ring and its streams work, or it names ulimit -l") {
   bool worked_without_buffers = false;
   bool refused = false;
-  for (const rlim_t kibibytes : {64U, 32U, 24U, 20U, 16U, 8U}) {
+  // Others count in the memory of a user that is not one for this test, so that less says nothing more.
+  const std::vector<rlim_t> amounts =
+      ::geteuid() == 0 ? std::vector<rlim_t>{64, 32, 24, 20, 16, 8} : std::vector<rlim_t>{64, 8};
+  for (const rlim_t kibibytes : amounts) {
     CAPTURE(kibibytes);
     const auto result = coil_test::in_child([&] { return run_with(kibibytes * 1024); });
     CAPTURE(result.output);
