@@ -27,6 +27,7 @@ constexpr std::uint32_t generation_mask = 0x7fffffff;
 constexpr unsigned entries_min = 64;
 constexpr auto pause_for_memory_min = std::chrono::milliseconds(1);
 constexpr auto pause_for_memory_max = std::chrono::milliseconds(256);
+constexpr std::chrono::nanoseconds line_wait_max = std::chrono::milliseconds(10);  // of what waits for room or memory
 
 // Enough for slow files beside fast ones; the kernel's own limits are 4 per CPU, and tens of thousands for
 // what may block for ever.
@@ -207,6 +208,9 @@ void UringRing::flush_backlogs() noexcept {
 
 void UringRing::poll(std::chrono::nanoseconds timeout) noexcept {
   flush_backlogs();
+  // Without memory nothing else may come that would be a reason to try again.
+  const bool waits_in_line = !backlog_.empty() || !cancel_backlog_.empty();
+  if (waits_in_line && (timeout.count() < 0 || timeout > line_wait_max)) timeout = line_wait_max;
   if (io_uring_cq_ready(&ring_) != 0) timeout = std::chrono::nanoseconds::zero();
   if (timeout.count() != 0 || io_uring_sq_ready(&ring_) != 0 || must_enter()) enter(timeout);
   has_queued_ = io_uring_sq_ready(&ring_) != 0 || !backlog_.empty() || !cancel_backlog_.empty();

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <coil/coil.hpp>
 
+#include <array>
 #include <cstdlib>
 #include <new>
 #include <thread>
@@ -20,8 +21,10 @@ namespace {
 
 constexpr long none = -1;
 thread_local long allocations_left = none;  // before one fails
+thread_local int to_fail_next = 0;          // so many
 
 bool is_to_fail() {
+  if (to_fail_next > 0) return to_fail_next-- > 0;
   if (allocations_left == none) return false;
   return allocations_left-- == 0;
 }
@@ -122,6 +125,22 @@ TEST_CASE("no memory: an allocation that fails costs a server one connection at 
   MESSAGE("allocations that failed: ", failures - 1, ", connections lost: ", connections_lost);
   CHECK(failures > 3);
   CHECK(connections_lost > 0);
+}
+
+// It slept until something else came, for ever if there was nothing else.
+TEST_CASE("no memory: an operation that there is no memory to remember is begun as soon as there is some") {
+  coil_test::LeakCheck leaks;
+  const auto main = []() -> Coro<std::string> {
+    const coil_test::Ends pipe = coil_test::make_pipe();
+    coil_test::put(pipe.in, "text");
+    std::array<char, 4> room{};
+    auto reading = coil::read(pipe.out, std::as_writable_bytes(std::span(room)));
+    to_fail_next = 4;
+    const std::size_t size = co_await reading;
+    to_fail_next = 0;
+    co_return std::string(room.data(), size);
+  };
+  CHECK(coil::run(main) == "text");
 }
 
 // ---- RLIMIT_AS -------------------------------------------------------------------------------------------
