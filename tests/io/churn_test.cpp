@@ -119,7 +119,7 @@ Coro<void> be_clients(std::uint64_t end, std::uint16_t port, std::string path, C
 /// What a process has.
 struct Holding {
   std::size_t descriptors = coil_test::open_descriptors().size();
-  std::size_t frames = coil::detail::live_frames();
+  std::int64_t frames = coil::detail::live_frames();
   std::size_t tasks = coil_test::metrics().tasks;
   std::size_t timers = coil_test::metrics().timers;
   std::size_t operations = coil_test::metrics().operations_in_flight;

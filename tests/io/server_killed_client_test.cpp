@@ -119,7 +119,7 @@ struct Holding {
   std::size_t descriptors = coil_test::open_descriptors().size();
   std::size_t tasks = coil_test::metrics().tasks;
   std::size_t operations = coil_test::metrics().operations_in_flight;
-  std::size_t frames = coil::detail::live_frames();
+  std::int64_t frames = coil::detail::live_frames();
   bool operator==(const Holding&) const = default;
 };
 
