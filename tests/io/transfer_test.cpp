@@ -231,7 +231,7 @@ IO_TEST("sendfile: from a pipe is ESPIPE, and takes nothing") {
   CHECK(take_all(from.out) == "text");
 }
 
-IO_TEST("sendfile: two at once to one Fd are mixed in pieces only, and with an offset leave the position alone") {
+IO_TEST("sendfile: two at once to one Fd are not mixed, and with an offset leave the position alone") {
   const coil_test::TemporaryDirectory folder;
   const Fd file = folder.open("file", std::string(1000, 'a') + std::string(1000, 'b'));
   Ends pair = coil_test::make_socket_pair();
