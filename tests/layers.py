@@ -25,9 +25,9 @@ FLOORS = {
        " cancel_everywhere fail_everywhere cancel_run left_over",
     3: "context_var barrier condition event lock queue semaphore ring_operation.cpp thread_pool to_thread thread"
        " threadsafe threadsafe_queue",
-    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll socket_operations transfer"
+    4: "descriptor detail/fd_operation detail/fd_state endpoint fd file_operations poll send_file socket_operations transfer"
        " detail/owned_fd",
-    5: "detail/owner detail/transport fd_transport receive_buffers detail/stream_buffer detail/stream_core stream"
+    5: "detail/owner detail/transport fd_transport receive_buffers detail/stream_buffer detail/stream_core stream stream_wait"
        " detail/acceptor multishot stream_socket tcp unix_socket child_process child_signals command communicate.cpp"
        " process spawn fork_child fork_process message_pipe message_socket record_operation turn file pipe signal_set"
        " udp pool_worker process_pool to_process detail/process_job shared_memory",

@@ -157,7 +157,12 @@ Coro<Stream> ServerCore::accept_at(std::size_t index) {
   return std::visit([&](auto& listener) { return accept_one(listener.accept(), options_.stream); }, listeners_[index]);
 }
 
+// Cancelled by somebody who cancels all tasks, it closes the server: nobody would be accepted any more.
 Coro<void> ServerCore::accept_all(Ref core, std::size_t index) {
+  struct CloseAtEnd {
+    ServerCore& server;
+    ~CloseAtEnd() { server.close(); }
+  } const at_end{*core};
   LineOperation change(core->changed_, "server");
   while (!core->closed_) {
     if (core->is_full()) {

@@ -75,7 +75,7 @@ std::string left_in_loop() {
   }
   LoopParts& parts = parts_of(*this_loop);
   const std::size_t operations = parts.ring->in_kernel() - parts.ring->internal();
-  if (!parts.timers.empty()) add(text, fmt::format("timers are left: {}", parts.timers.size()));
+  if (const std::size_t left = parts.timer_count(); left != 0) add(text, fmt::format("timers are left: {}", left));
   if (operations != 0) add(text, fmt::format("operations are in the kernel: {}", operations));
   if (parts.ring->counters().faults != 0) add(text, "the kernel was given a buffer that was gone (EFAULT)");
   return text;

@@ -369,7 +369,7 @@ Metrics Loop::metrics() const noexcept {
   const auto count = [&](const Ready& node) { metrics.ready += node.phase != detail::Phase::cancelled; };
   for (const Ready* node = left_of_turn; node != nullptr; node = node->next) count(*node);
   for (Ready* const* link = &ready_first; link != ready_end; link = &(*link)->next) count(**link);
-  metrics.timers = parts->timers.size();
+  metrics.timers = parts->timer_count();
   metrics.operations_in_flight = ring.in_kernel() - ring.internal();
   metrics.submissions = ring.counters().submissions - parts->wake_up.submissions();
   metrics.completions = ring.counters().completions - parts->wake_up.completions();

@@ -50,6 +50,19 @@ private:
   std::uint64_t completions_ = 0;
 };
 
+struct LoopParts;
+
+/// Has the residents give back now and then what they do not need any more, for as long as one of them asks for it.
+class Tidying final : public TimedSuspension {
+public:
+  void begin(LoopParts& parts) noexcept;
+  void wake(FutureState* source) noexcept override;
+
+private:
+  Abort abort() noexcept override { return Abort::gone; }
+  static constexpr auto interval = std::chrono::milliseconds(300);
+};
+
 /// What a higher floor keeps for a loop. Destroyed before the ring is.
 class LoopProperty {
 public:
@@ -79,6 +92,7 @@ struct LoopParts {
   TimerQueue timers;
   Resident* residents = nullptr;
   Resident* to_flush = nullptr;
+  Tidying tidying;
   std::unique_ptr<LoopProperty> receive_buffers;
 
   WakeUp wake_up;
@@ -141,6 +155,10 @@ struct LoopParts {
   }
   /// What was gathered in the steps of this turn becomes operations.
   void flush_residents() noexcept;
+  /// Whether one wants to be asked again.
+  bool tidy_residents() noexcept;
+  /// Without the loop's own.
+  std::size_t timer_count() const noexcept { return timers.size() - (tidying.queued() ? 1 : 0); }
   /// Nothing but tasks' operations and those of the loop may be left in the kernel then.
   void close_residents() noexcept;
   /// The real time is known to be `real_now`: what ran since it was last known counts as one callback. In debug mode

@@ -39,6 +39,30 @@ void Resident::flush_later() noexcept {
   home_->notable.flushes = true;
 }
 
+void Resident::tidy_later() noexcept {
+  LoopParts& parts = parts_of(*home_);
+  parts.tidying.begin(parts);
+}
+
+void Tidying::begin(LoopParts& parts) noexcept {
+  if (!queued() && !parts.is_virtual) parts.timers.add(*this, saturating_add(parts.now(), interval));
+}
+
+void Tidying::wake(FutureState*) noexcept {
+  LoopParts& parts = parts_of(*this_loop);
+  if (parts.tidy_residents() && !parts.closing) begin(parts);
+}
+
+bool LoopParts::tidy_residents() noexcept {
+  bool again = false;
+  for (Resident* resident = residents; resident != nullptr;) {
+    Resident* const next = resident->after_;
+    again = resident->tidy() || again;
+    resident = next;
+  }
+  return again;
+}
+
 // In any order: they do not depend on each other.
 void LoopParts::flush_residents() noexcept {
   while (Resident* resident = to_flush) {

@@ -74,3 +74,16 @@ IO_TEST("server: with max_connections those beyond it are not accepted, but wait
     CHECK(descriptors() == before + 200 - static_cast<std::size_t>(ended) + 3);
   }
 }
+
+NET_TEST("server: whoever cancels the task that accepts has closed it, and nobody waits for ever") {
+  coil::Server server = co_await coil::start_server(echo, "127.0.0.1", 0);
+  const std::uint16_t port = server.port();
+  coil::Stream client = co_await coil::open_connection("127.0.0.1", port);
+  for (coil::TaskRef& task : coil::all_tasks())
+    if (task.name() == "coil::Server") task.cancel();
+  client.write_eof();
+  co_await server.wait_closed();
+  CHECK(!server.is_serving());
+  CHECK_AWAIT_THROWS(coil::open_connection("127.0.0.1", port), std::system_error);
+  co_await client.aclose();
+}

@@ -73,6 +73,7 @@ struct ServerSocket {
 /// connection, and the exception handler is told. When there are no descriptors left (EMFILE, ENFILE), accepting pauses
 /// until a connection ends, for a quarter of a second at the most, and the exception handler is told, once a second at
 /// the most; the connections wait in the kernel's queue.
+/// It accepts in a task for each socket, named "coil::Server": who cancels one of these closes the server.
 /// Lifetime: the destructor is `close()`; handlers go on, and keep what they were made with.
 /// Threads: loop thread.
 class Server {

@@ -97,6 +97,7 @@ private:
   void arrived(std::span<const std::byte> data) noexcept override;
   void sent(std::int32_t result) noexcept override;
   void flush() noexcept override;
+  bool tidy() noexcept override;
   void loop_closes() noexcept override;
 
   void begin_receive() noexcept;
@@ -118,6 +119,7 @@ private:
   bool keeps_room_ = false;   // the next receive has room of its own, whatever is to be expected
   bool send_is_under_way_ = false;
   bool reader_waits_ = false;  // and was not woken yet
+  bool waits_long_ = false;    // for more, in memory of its own
   bool ended_ = false;
   bool eof_written_ = false;
   bool above_water_ = false;

@@ -17,6 +17,8 @@ public:
   virtual void loop_closes() noexcept = 0;
   /// See `flush_later()`.
   virtual void flush() noexcept {}
+  /// See `tidy_later()`. True if it wants to be asked again.
+  virtual bool tidy() noexcept { return false; }
 
 protected:
   ~Resident() { move_out(); }
@@ -28,6 +30,9 @@ protected:
   LoopCore& home() const noexcept { return *home_; }
   /// `flush()` is called once, before the loop enters the kernel next.
   void flush_later() noexcept;
+  /// `tidy()` is called in 300 ms: it gives back what it keeps and has not used for a while. Not where the clock
+  /// is virtual, which would jump there.
+  void tidy_later() noexcept;
 
 private:
   friend struct LoopParts;
