@@ -72,7 +72,16 @@ std::optional<int> ChildProcess::returncode() noexcept {
     pollfd polled{pidfd_.get(), POLLIN, 0};
     if (::poll(&polled, 1, 0) > 0) note_lost_status();
   }
+  close_pidfd();
   return returncode_;
+}
+
+// An operation on its way to the kernel has its number. As long as its process group has members it is their only name
+// that cannot come to mean somebody else's.
+void ChildProcess::close_pidfd() noexcept {
+  if (!ended() || watching_) return;
+  const int error = send(pidfd_, 0, pidfd_signal_process_group);
+  if (error == ESRCH || error == EINVAL) pidfd_.close();  // EINVAL: before Linux 6.9, where it is of no use then
 }
 
 void ChildProcess::note_end(const siginfo_t& info) noexcept {
@@ -102,6 +111,7 @@ int ChildProcess::signal(int number) noexcept {
 }
 
 int ChildProcess::signal_group(int number) noexcept {
+  if (!pidfd_) return 0;  // nobody is left
   int error = send(pidfd_, number, pidfd_signal_process_group);
   if (error == EINVAL && !returncode()) error = ::killpg(pid_, number) == 0 ? 0 : errno;
   return error == ESRCH ? 0 : error;
@@ -166,6 +176,7 @@ void ChildProcess::complete(std::int32_t result, std::uint32_t, bool) noexcept {
     note_end(info_);
   else if (!returncode() && uses_waitid_ && result != -ECANCELED && !is_interruption(result))
     waitid_failed_ = true;
+  close_pidfd();
   const ChildRef alive(this);  // the last waiter's reference may be the last one
   WaitQueue others;
   while (auto* waiter = static_cast<Process::WaitOperation*>(waiters_.pop_front())) {

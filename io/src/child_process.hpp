@@ -51,6 +51,8 @@ private:
   void watch() noexcept;
   void stop_watching() noexcept;
   void note_end(const siginfo_t& info) noexcept;
+  /// Closes it once the child has ended, unless somebody still needs it.
+  void close_pidfd() noexcept;
   void note_lost_status() noexcept;
 
   std::size_t refs_ = 0;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <string>
@@ -47,8 +48,12 @@ Coro<void> take(Stream* pipe, std::string& output, std::size_t output_max) {
   for (;;) {
     const std::string_view text = co_await pipe->peek();
     if (text.empty()) break;
-    if (text.size() > output_max || output.size() > output_max - text.size())
+    const std::size_t room = output_max - std::min(output_max, output.size());
+    if (text.size() > room) {
+      output.append(text.substr(0, room));
+      pipe->close();  // a child that goes on writing must not wait for ever for somebody who reads
       throw std::length_error("coil: more than " + std::to_string(output_max) + " bytes came from a pipe");
+    }
     output.append(text);
     pipe->consume(text.size());
   }

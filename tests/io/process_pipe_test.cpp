@@ -3,6 +3,8 @@
 
 #include "../support/process_test.hpp"
 
+#include <signal.h>
+
 #include <string>
 
 using namespace std::chrono_literals;
@@ -151,7 +153,10 @@ PROCESS_TEST("communicate: two at once are a logic_error") {
 PROCESS_TEST("communicate: stops a child that gives more than is wanted") {
   Process process = co_await create_subprocess_exec(shell("exec cat /dev/zero"));
   CHECK_AWAIT_THROWS(process.communicate({}, 100000), std::length_error);
-  CHECK(!process.returncode());
+  const int code = co_await process.wait();  // it does not hang at a full pipe
+  CHECK(code == -SIGPIPE);
+  const Process::Output output = co_await process.communicate();
+  CHECK(output.out == std::string(100000, '\0'));
 }
 
 PROCESS_TEST("communicate: exactly as much as is allowed is no error") {

@@ -244,6 +244,21 @@ PROCESS_TEST("process: 50 children at once") {
   CHECK(codes == expected);
 }
 
+PROCESS_TEST("process: a child that is known to have ended costs no descriptor") {
+  const auto before = coil_test::open_descriptors();
+  std::vector<Process> ended;
+  for (int number = 0; number < 4; ++number) {
+    Command command("true");
+    if (number % 2 != 0) command.process_group();
+    ended.push_back(co_await create_subprocess_exec(command));
+  }
+  for (Process& process : ended) co_await process.wait();
+  CHECK(coil_test::open_descriptors() == before);
+  ended.push_back(co_await create_subprocess_exec(Command("true")));
+  while (!ended.back().returncode()) continue;
+  CHECK(coil_test::open_descriptors() == before);
+}
+
 PROCESS_TEST("process: other children of this program are left alone") {
   const pid_t own = ::fork();
   if (own == 0) ::_exit(44);

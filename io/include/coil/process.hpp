@@ -90,8 +90,9 @@ public:
   /// Writes `input` to its stdin and closes that, reads stdout and stderr to their ends, both at once, and waits for
   /// the child to end. Streams that are not piped give nothing. A child that does not read all of it is no error.
   /// As in Python, the end of a stream comes when all who hold it have closed it, the child's own children included.
-  /// Errors: `std::length_error` if a stream gives more than `output_max` bytes; `std::logic_error` for an input
-  ///   without a pipe for it, or while another call is under way.
+  /// Errors: `std::length_error` if a stream gives more than `output_max` bytes, which is closed then, so that the child
+  ///   gets EPIPE or SIGPIPE there and `wait` ends; the next call gives the bytes up to there. `std::logic_error` for an
+  ///   input without a pipe for it, or while another call is under way.
   /// Cancellation: the child runs on, and nothing is lost: the next call goes on, behind what was sent of the input.
   /// Lifetime: `input` and the Process outlive the `co_await`.
   Coro<Output> communicate(std::string_view input = {}, std::size_t output_max = output_max_default);
