@@ -8,6 +8,7 @@ import json
 import os
 import random
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,9 @@ ANSWER_MAX_S = 60  # without an answer a program hangs
 RESTORE_MAX_S = 45  # until the server is as before; it tries for 30 s to send what a client does not take
 GROWTH_MAX = 0.02
 KILLED_AFTER_S = (0.1, 3.0)  # a process of clients
+STOPPED_S = 1  # some of them, before they are killed
+CROWD = 1  # processes of clients that come in addition while the server warms up, so that later peaks are no higher
+HEAP_GROWTH_MAX_KIB = 256  # what is set up at the first use, and stays
 
 
 class Hangs(Exception):
@@ -104,9 +108,10 @@ class Program:
 class Victims(threading.Thread):
     """A process of clients that is killed at any time; then the next one."""
 
-    def __init__(self, command, chance):
+    def __init__(self, command, rate, chance):
         super().__init__(daemon=True)
         self.command = command
+        self.rate = rate
         self.chance = chance
         self.ended = threading.Event()
         self.kills = 0
@@ -114,8 +119,11 @@ class Victims(threading.Thread):
 
     def run(self):
         while not self.ended.is_set():
-            victim = Program(self.command[0], self.command[1], self.chance.getrandbits(63), self.command[2], "victim")
+            victim = Program(*self.command, self.chance.getrandbits(63), self.rate, "victim")
             self.ended.wait(self.chance.uniform(*KILLED_AFTER_S))
+            if self.chance.random() < 0.3:  # its connections stay, and neither say nor read anything
+                victim.process.send_signal(signal.SIGSTOP)
+                self.ended.wait(STOPPED_S)
             if victim.process.poll() is not None:
                 self.complaints.append(f"a victim ended by itself: exit status {victim.process.returncode}")
             victim.kill()
@@ -137,6 +145,7 @@ class Soak:
         self.chosen = set()  # those that the server was told to cancel
         self.errors = []
         self.samples = []
+        self.is_crowded = True
 
     def write(self, row):
         if self.json_file:
@@ -171,10 +180,11 @@ class Soak:
             self.before = self.state()
             self.write({"seed": self.options.seed, "before": self.before, "rate": self.options.rate,
                         "cancels": self.options.cancels})
-            command = (folder / "soak-clients", port, self.options.rate / 10)
-            self.victims = Victims(command, random.Random(self.chance.getrandbits(63)))
-            self.clients = Program(folder / "soak-clients", port, self.chance.getrandbits(63),
-                                   self.options.rate * 0.9)
+            command = (folder / "soak-clients", port)
+            self.victims = Victims(command, self.options.rate / 10, random.Random(self.chance.getrandbits(63)))
+            self.clients = Program(*command, self.chance.getrandbits(63), self.options.rate * 0.9)
+            self.crowd = [Program(*command, self.chance.getrandbits(63), self.options.rate, "victim")
+                          for _ in range(CROWD)]
             try:
                 self.victims.start()
                 self.hold()
@@ -182,7 +192,8 @@ class Soak:
                 self.end_of_clients()
             finally:
                 self.victims.ended.set()
-                self.clients.kill()
+                for program in (self.clients, *self.crowd):
+                    program.kill()
             self.after = self.restored()
             self.write({"after": self.after})
             self.end_of_server()
@@ -194,11 +205,19 @@ class Soak:
         for second in range(1, self.options.seconds + 1):
             time.sleep(max(0.0, start + second - time.monotonic()))
             self.sample(start)
+            if self.is_crowded and second >= self.options.warm_up - 1:
+                self.end_of_crowd()
             if sys.stderr.isatty():
                 row = self.samples[-1]
                 print(f"\r{second} s: {row['messages']} messages, {row['rss_kib']} KiB  ", end="", file=sys.stderr)
         if sys.stderr.isatty():
             print(file=sys.stderr)
+
+    def end_of_crowd(self):
+        for program in self.crowd:
+            if (status := program.end()) != 0:
+                self.errors.append(f"clients: exit status {status}")
+        self.is_crowded = False
 
     def end_of_clients(self):
         status = self.clients.end()
@@ -213,7 +232,7 @@ class Soak:
             self.errors.append(f"server: exit status {status}")
         self.server.reader.join()
         self.errors += self.victims.complaints
-        for program in (self.server, self.clients):
+        for program in (self.server, self.clients, *self.crowd):
             if program.complaints:
                 self.errors.append(f"{program.name} says: {program.complaints.decode(errors='replace')}")
 
@@ -227,7 +246,7 @@ class Soak:
         until = time.monotonic() + RESTORE_MAX_S
         while True:
             row = self.state()
-            same = all(row[key] <= self.before[key] for key in ("descriptors", "tasks", "operations", "timers"))
+            same = all(row[key] <= self.before[key] for key in ("descriptors", "tasks", "operations", "timers", "frames"))
             if same or time.monotonic() > until:
                 return row
             time.sleep(0.1)
@@ -255,16 +274,19 @@ class Soak:
 
     def verdicts(self):
         for key, name in (("descriptors", "descriptors"), ("tasks", "tasks"), ("operations", "kernel operations"),
-                          ("timers", "timers")):
+                          ("timers", "timers"), ("frames", "blocks of the frame pool")):
             more = self.after[key] - self.before[key]
             yield [f"{name} more than at the start", str(more), "0", more <= 0]
+        more = self.after["heap_kib"] - self.before["heap_kib"]
+        yield ["heap in use, more than at the start", f"{more} KiB", f"{HEAP_GROWTH_MAX_KIB} KiB",
+               more <= HEAP_GROWTH_MAX_KIB]
         if self.options.rss_max != 0:
             yield self.memory_verdict()
         faults = len(self.errors) + len(self.unexplained())
         yield ["errors that were not injected", str(faults), "0", faults == 0]
         end = self.clients_end
-        yield ["connections of clients that have not ended", str(end["connected"] - end["ended"]), "0",
-               end["connected"] == end["ended"]]
+        yield ["connections of clients that have not ended", str(end["connected"] - end["left"]), "0",
+               end["connected"] == end["left"]]
         idle = [key for key in ("cancelled", "timed_out", "reset", "thrown", "late") if self.after[key] == 0]
         yield ["kinds of injected trouble that did not happen", ", ".join(idle) or "0", "0", not idle]
 
@@ -275,7 +297,8 @@ class Soak:
         return {
             "messages": f"{end['messages']:,}, each byte compared; {end['messages'] / last['time']:.0f} a second",
             "bytes echoed": f"{end['bytes'] / 2**20:,.0f} MiB",
-            "connections": f"{end['connected']:,}, and those of {self.victims.kills:,} processes that were killed",
+            "connections": f"{end['connected']:,}, {end['cut_off']:,} of them half-open; and those of {self.victims.kills:,} processes that "
+                           "were killed",
             "handlers": f"{after['ended']:,} ended in order, {after['cancelled']:,} cancelled, {after['reset']:,} reset, "
                         f"{after['timed_out']:,} timed out, {after['thrown']:,} threw",
             "latency": f"p50 {percentiles[0]:.0f} us, p99 {percentiles[1]:.0f} us (medians of the seconds)",
@@ -293,7 +316,7 @@ class Soak:
         good = True
         for name, measured, bound, passed in self.verdicts():
             good = good and passed
-            print(f"{name:46} {measured:30} at most {bound:8} {'passed' if passed else 'FAILED'}")
+            print(f"{name:54} {measured:32} at most {bound:8} {'passed' if passed else 'FAILED'}")
         for number, what in self.unexplained().items():
             print(f"connection {number} ended early, and was not cancelled: {what}")
         print(*self.errors[:20], sep="\n", end="\n" * bool(self.errors))
@@ -315,9 +338,9 @@ def parse(arguments):
     parser.add_argument("--build", type=Path, default=BUILD, help="where the programs are")
     options = parser.parse_args(arguments)
     if options.warm_up is None:
-        options.warm_up = max(10, options.seconds / 10)
-    if options.seconds < 1 or (options.rss_max is None and options.seconds < options.warm_up + 10):
-        parser.error("too short to tell growth: at least 10 s after the warm-up")
+        options.warm_up = max(10 if options.rss_max is None else 0, options.seconds / 10)
+    if options.seconds < (2 if options.rss_max is not None else options.warm_up + 10):
+        parser.error("too short: at least 2 s with --rss-max, else 10 s after the warm-up")
     options.json = options.json or options.build / "soak.jsonl"
     options.plot = options.plot or options.build / "soak.svg"
     return options

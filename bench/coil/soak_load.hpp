@@ -57,6 +57,7 @@ public:
   void latency(std::chrono::nanoseconds taken) { latencies_us_.push_back(taken.count() / 1000); }
   void connected() { ++connections_; }
   void ended() { ++ended_; }
+  void cut_off() { ++cut_off_; }
   /// A connection that keeps to what is agreed has ended early: the server has to have been told to cancel it.
   void early(std::uint64_t id, const char* what) { early_.emplace_back(id, what); }
   void fault(const std::string& what) {
@@ -69,7 +70,8 @@ public:
     report.add("messages", messages_);
     report.add("bytes", bytes_);
     report.add("connected", connections_);
-    report.add("ended", ended_);
+    report.add("left", ended_);
+    report.add("cut_off", cut_off_);
     report.add("latencies", latencies_us_.size());
     report.add("p50_us", percentile(50));
     report.add("p99_us", percentile(99));
@@ -95,6 +97,7 @@ private:
   std::uint64_t bytes_ = 0;
   std::uint64_t connections_ = 0;
   std::uint64_t ended_ = 0;
+  std::uint64_t cut_off_ = 0;  // half-open
   std::vector<std::int64_t> latencies_us_;
   std::vector<std::pair<std::uint64_t, std::string>> early_;
   std::vector<std::string> errors_;

@@ -4,6 +4,8 @@
 //   soak-server SEED CANCELS     CANCELS: how many connections are cancelled a second
 //
 // Prints its port; then answers each line `sample` on stdin by a line of JSON, and ends in order after `quit`.
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -103,6 +105,8 @@ public:
     report.add("tasks", metrics.tasks);
     report.add("timers", metrics.timers);
     report.add("operations", metrics.operations_in_flight);
+    report.add("frames", static_cast<std::uint64_t>(coil::detail::frame_pool.live()));
+    report.add("heap_kib", ::mallinfo2().uordblks / 1024);
     report.add("connections", server.connections());
     report.add("handlers", visits_.size());
     report.add("ended", counts_.ended);
