@@ -24,10 +24,11 @@ BUILD = Path(__file__).resolve().parents[1] / ".build"
 PAGE = os.sysconf("SC_PAGESIZE")
 ANSWER_MAX_S = 60  # without an answer a program hangs
 RESTORE_MAX_S = 45  # until the server is as before; it tries for 30 s to send what a client does not take
-GROWTH_MAX = 0.02
+GROWTH_MAX = 0.02  # what is given back is no growth
+SETTLED_AFTER_S = 1200  # in less time the most that was needed at once is still growing
+RSS_MAX_MIB = 64  # then
 KILLED_AFTER_S = (0.1, 3.0)  # a process of clients
 STOPPED_S = 1  # some of them, before they are killed
-CROWD = 1  # processes of clients that come in addition while the server warms up, so that later peaks are no higher
 HEAP_GROWTH_MAX_KIB = 256  # what is set up at the first use, and stays
 
 
@@ -145,7 +146,6 @@ class Soak:
         self.chosen = set()  # those that the server was told to cancel
         self.errors = []
         self.samples = []
-        self.is_crowded = True
 
     def write(self, row):
         if self.json_file:
@@ -183,8 +183,6 @@ class Soak:
             command = (folder / "soak-clients", port)
             self.victims = Victims(command, self.options.rate / 10, random.Random(self.chance.getrandbits(63)))
             self.clients = Program(*command, self.chance.getrandbits(63), self.options.rate * 0.9)
-            self.crowd = [Program(*command, self.chance.getrandbits(63), self.options.rate, "victim")
-                          for _ in range(CROWD)]
             try:
                 self.victims.start()
                 self.hold()
@@ -192,8 +190,7 @@ class Soak:
                 self.end_of_clients()
             finally:
                 self.victims.ended.set()
-                for program in (self.clients, *self.crowd):
-                    program.kill()
+                self.clients.kill()
             self.after = self.restored()
             self.write({"after": self.after})
             self.end_of_server()
@@ -205,19 +202,11 @@ class Soak:
         for second in range(1, self.options.seconds + 1):
             time.sleep(max(0.0, start + second - time.monotonic()))
             self.sample(start)
-            if self.is_crowded and second >= self.options.warm_up - 1:
-                self.end_of_crowd()
             if sys.stderr.isatty():
                 row = self.samples[-1]
                 print(f"\r{second} s: {row['messages']} messages, {row['rss_kib']} KiB  ", end="", file=sys.stderr)
         if sys.stderr.isatty():
             print(file=sys.stderr)
-
-    def end_of_crowd(self):
-        for program in self.crowd:
-            if (status := program.end()) != 0:
-                self.errors.append(f"clients: exit status {status}")
-        self.is_crowded = False
 
     def end_of_clients(self):
         status = self.clients.end()
@@ -232,7 +221,7 @@ class Soak:
             self.errors.append(f"server: exit status {status}")
         self.server.reader.join()
         self.errors += self.victims.complaints
-        for program in (self.server, self.clients, *self.crowd):
+        for program in (self.server, self.clients):
             if program.complaints:
                 self.errors.append(f"{program.name} says: {program.complaints.decode(errors='replace')}")
 
@@ -268,9 +257,8 @@ class Soak:
             return ["resident memory, the most", f"{most:.1f} MiB", f"{self.options.rss_max} MiB",
                     most <= self.options.rss_max]
         first, last = self.growth()
-        change = last / first - 1
-        return ["resident memory, change", f"{first:.0f} to {last:.0f} KiB: {change:+.2%}", f"{GROWTH_MAX:.0%}",
-                abs(change) <= GROWTH_MAX]
+        return ["resident memory, growth", f"{first:.0f} to {last:.0f} KiB: {last / first - 1:+.2%}",
+                f"{GROWTH_MAX:.0%}", last / first - 1 <= GROWTH_MAX]
 
     def verdicts(self):
         for key, name in (("descriptors", "descriptors"), ("tasks", "tasks"), ("operations", "kernel operations"),
@@ -329,18 +317,21 @@ def parse(arguments):
     parser.add_argument("--seed", type=int, default=random.getrandbits(32), help="of all that is random")
     parser.add_argument("--rate", type=float, default=1000, help="messages a second, all clients together")
     parser.add_argument("--cancels", type=float, default=5, help="connections that the server cancels a second")
-    parser.add_argument("--warm-up", type=float, help="seconds; a tenth of all by default, 10 at the least")
+    parser.add_argument("--warm-up", type=float, help="seconds that memory may grow; a third of all by default")
     parser.add_argument("--rss-max", type=float, metavar="MIB",
-                        help="bounds the server's memory instead of its growth; 0: does not look at it")
+                        help="bounds the server's memory instead of its growth; 0: does not look at it; "
+                             f"{RSS_MAX_MIB} by default in less than {SETTLED_AFTER_S} s")
     parser.add_argument("--json", type=Path, default=None, help="a line for each second; .build/soak.jsonl by default")
     parser.add_argument("--plot", type=Path, default=None, help="SVG; .build/soak.svg by default")
     parser.add_argument("--no-files", action="store_true", help="neither of them")
     parser.add_argument("--build", type=Path, default=BUILD, help="where the programs are")
     options = parser.parse_args(arguments)
+    if options.seconds < 2:
+        parser.error("at least 2 seconds")
     if options.warm_up is None:
-        options.warm_up = max(10 if options.rss_max is None else 0, options.seconds / 10)
-    if options.seconds < (2 if options.rss_max is not None else options.warm_up + 10):
-        parser.error("too short: at least 2 s with --rss-max, else 10 s after the warm-up")
+        options.warm_up = options.seconds / 3
+    if options.rss_max is None and options.seconds < SETTLED_AFTER_S:
+        options.rss_max = RSS_MAX_MIB
     options.json = options.json or options.build / "soak.jsonl"
     options.plot = options.plot or options.build / "soak.svg"
     return options

@@ -100,13 +100,14 @@ public:
 
   /// Where it stands, in JSON. The connections that were cancelled, and what was wrong, are told once.
   std::string sample(const coil::Server& server) {
+    const struct ::mallinfo2 heap = ::mallinfo2();
     const coil::Metrics metrics = coil::get_running_loop().metrics();
     soak::Report report;
     report.add("tasks", metrics.tasks);
     report.add("timers", metrics.timers);
     report.add("operations", metrics.operations_in_flight);
     report.add("frames", static_cast<std::uint64_t>(coil::detail::frame_pool.live()));
-    report.add("heap_kib", ::mallinfo2().uordblks / 1024);
+    report.add("heap_kib", (heap.uordblks + heap.hblkhd) / 1024);
     report.add("connections", server.connections());
     report.add("handlers", visits_.size());
     report.add("ended", counts_.ended);
