@@ -26,7 +26,6 @@ coil::Coro<int> serve(std::uint16_t port, std::string folder) {
 
 int main(int argc, char** argv) {
   example::check_arguments(argc, argv, 0, 2, usage_line);
-  ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) has no flag for that
   const std::uint16_t port = example::parse_port(argc, argv, default_port, usage_line);
   return example::run(serve(port, argc > 2 ? argv[2] : "."), "http_server: ");
 }

@@ -28,7 +28,8 @@ coil::Coro<void> read_all(files::Reading work) {
 }
 
 coil::Coro<void> copy_all(int from, int to) {
-  std::vector<std::byte> buffer(files::piece);
+  files::Buffers memory(files::piece);
+  const std::span<std::byte> buffer(reinterpret_cast<std::byte*>(memory.at(0)), files::piece);
   while (const std::size_t size = co_await coil::read(from, buffer))
     co_await coil::write_all(to, std::span<const std::byte>(buffer).first(size));
 }

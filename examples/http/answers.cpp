@@ -1,40 +1,13 @@
 // What a connection answers.
-#include <fcntl.h>
-#include <sys/sendfile.h>
-#include <sys/uio.h>
-
 #include <cerrno>
 #include <system_error>
+
+#include <coil/transfer.hpp>
 
 #include "connection.hpp"
 #include "target.hpp"
 
 namespace http {
-
-namespace {
-
-/// Whether the ends of a part of a file can be read at once.
-bool is_cached(int file, std::uint64_t first, std::size_t size) noexcept {
-  char byte;
-  const ::iovec one{&byte, 1};
-  const auto at_hand = [&](std::uint64_t at) {
-    return ::preadv2(file, &one, 1, static_cast<off_t>(at), RWF_NOWAIT) == 1;
-  };
-  return at_hand(first) && at_hand(first + size - 1);
-}
-
-/// A socket that does not wait, for as long as this lives.
-struct NonBlocking {
-  explicit NonBlocking(int socket) noexcept : fd(socket), flags(::fcntl(fd, F_GETFL)) {
-    ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-  }
-  NonBlocking(const NonBlocking&) = delete;
-  ~NonBlocking() { ::fcntl(fd, F_SETFL, flags); }
-  const int fd;
-  const int flags;
-};
-
-}  // namespace
 
 /// Settles whether the connection is kept.
 std::string_view Connection::end_of_head() noexcept {
@@ -134,41 +107,28 @@ coil::Coro<void> Connection::answer_file() {
     co_await send_part(found.document->large, part.first, part.end);
 }
 
-/// What is in the page cache is sent from there without a copy, sendfile(2); the rest is read by the ring, so that the
-/// loop does not wait for the disk.
+/// A small rest goes with what is written after it.
 coil::Coro<void> Connection::send_part(const coil::Fd& file, std::uint64_t first, std::uint64_t end) {
-  std::string piece;
-  while (first < end) {
-    const std::size_t left = static_cast<std::size_t>(std::min<std::uint64_t>(end - first, sendfile_size));
-    if (left > piece_size && is_cached(file.number(), first, left)) {
-      enter(Phase::writing);
-      co_await stream_.flush();
-      enter(Phase::busy);
-      first += co_await send_cached(file.number(), first, left);
-      continue;
-    }
-    piece.resize(std::min(left, piece_size));
-    const std::size_t size = co_await coil::read(file, std::as_writable_bytes(std::span(piece)), first);
-    if (size == 0) throw std::system_error(EIO, std::system_category(), "a file has become shorter than was promised");
-    stream_.write(std::string_view(piece).substr(0, size));
-    first += size;
-    co_await drain();
-  }
+  enter(Phase::writing);
+  co_await stream_.flush();
+  enter(Phase::busy);
+  while (end - first > piece_size) first += co_await send_some(file, first, end - first);
+  std::string rest(end - first, '\0');
+  co_await coil::read_exactly(file, std::as_writable_bytes(std::span(rest)), first);
+  stream_.write(rest);
 }
 
-/// Nothing else is being sent.
-coil::Coro<std::size_t> Connection::send_cached(int file, std::uint64_t first, std::size_t size) {
-  const NonBlocking here(stream_.fd());
-  for (;;) {
-    auto at = static_cast<off_t>(first);
-    const ::ssize_t sent = ::sendfile(here.fd, file, &at, size);
-    if (sent > 0) co_return static_cast<std::size_t>(sent);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent == 0 || errno != EAGAIN)
-      throw std::system_error(sent == 0 ? EIO : errno, std::system_category(), "sendfile");
-    const auto writable = [&]() -> coil::Coro<void> { co_await coil::writable(here.fd); };
-    co_await coil::timeout(write_pause_max, writable);
+/// All of it, unless the client takes long.
+coil::Coro<std::size_t> Connection::send_some(const coil::Fd& file, std::uint64_t first, std::size_t size) {
+  std::size_t sent = 0;
+  const auto sending = [&]() -> coil::Coro<void> { co_await coil::sendfile(stream_.fd(), file, first, size, &sent); };
+  try {
+    co_await coil::timeout(write_pause_max, sending);
+  } catch (const coil::TimeoutError&) {
+    if (sent == 0) throw;
   }
+  if (sent == 0) throw std::system_error(EIO, std::system_category(), "a file has become shorter than was promised");
+  co_return sent;
 }
 
 coil::Coro<void> Connection::echo() {

@@ -23,8 +23,7 @@ inline constexpr std::chrono::seconds idle_duration_max{60};   // between reques
 inline constexpr std::chrono::seconds write_pause_max{30};     // for the client to take something
 inline constexpr std::chrono::seconds linger_duration_max{5};  // after the last answer
 inline constexpr std::chrono::milliseconds linger_duration_draining{500};
-inline constexpr std::size_t piece_size = 64 << 10;      // of a large file, that is read
-inline constexpr std::size_t sendfile_size = 512 << 10;  // of one that need not be read
+inline constexpr std::size_t piece_size = 64 << 10;  // unsent, before the client is waited for
 inline constexpr std::size_t spare_parsers_max = 64;
 inline constexpr std::chrono::milliseconds look_interval{250};  // how exactly idle and write_pause are kept
 
@@ -87,7 +86,7 @@ private:
   void write_document(const Document& document);
   void write_text(int status, std::string_view fields = {}, std::string_view text = {});
   coil::Coro<void> send_part(const coil::Fd& file, std::uint64_t first, std::uint64_t end);
-  coil::Coro<std::size_t> send_cached(int file, std::uint64_t first, std::size_t size);
+  coil::Coro<std::size_t> send_some(const coil::Fd& file, std::uint64_t first, std::size_t size);
   coil::Coro<void> drain();
   std::string_view end_of_head() noexcept;
   void refuse(int status, std::string_view fields = {});

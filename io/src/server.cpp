@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <variant>
@@ -11,9 +12,12 @@
 #include <coil/detail/wait_line.hpp>
 #include <coil/loop.hpp>
 #include <coil/resolve.hpp>
+#include <coil/sleep.hpp>
 #include <coil/tcp.hpp>
 #include <coil/timeout.hpp>
 #include <coil/unix_socket.hpp>
+
+#include "loop_parts.hpp"
 
 namespace coil {
 
@@ -66,11 +70,11 @@ private:
   static Coro<Stream> accept_one(Accepting accepting, StreamOptions options);
   Coro<Stream> accept_at(std::size_t index);
   static Coro<void> serve(Ref core, Stream stream);
-  static Coro<void> pause(Ref core);
   bool is_full() const noexcept {
     return options_.max_connections != 0 && connection_count_ >= options_.max_connections;
   }
-  void report_pause(const std::system_error& error);
+  void report_pause(bool out_of_something) noexcept;
+  void report_failure() noexcept;
   void abort_all() noexcept;
 
   std::uint32_t refs_ = 0;
@@ -115,6 +119,21 @@ private:
   Connection* next_ = nullptr;
 };
 
+/// Ends a pause of the accepting after a while. Needs no memory, which may be what is lacking.
+class PauseEnd final : public TimedSuspension {
+public:
+  explicit PauseEnd(WaitLine& changed) noexcept : changed_(changed) { start_timer(*this, pause_max); }
+  PauseEnd(const PauseEnd&) = delete;
+  ~PauseEnd() {
+    if (queued()) parts_of(*this_loop).timers.remove(*this);
+  }
+  void wake(FutureState*) noexcept override { changed_.wake_all(); }
+
+private:
+  Abort abort() noexcept override { return Abort::gone; }
+  WaitLine& changed_;
+};
+
 // ---- Accepting -------------------------------------------------------------------------------------------
 
 Server ServerCore::start(Owner<ConnectionHandler> handler, std::vector<Listener> listeners,
@@ -155,34 +174,36 @@ Coro<void> ServerCore::accept_all(Ref core, std::size_t index) {
       create_task(serve(core, std::move(stream)), TaskOptions{.eager = true});
       continue;
     } catch (const std::system_error& error) {
-      if (core->closed_) break;
-      core->report_pause(error);
+      core->report_pause(is_out_of_something(error.code().value()));
+    } catch (const std::bad_alloc&) {
+      core->report_pause(true);
     }
-    co_await pause(core);
+    if (core->closed_) break;
+    const PauseEnd end(core->changed_);
+    co_await change;
   }
 }
 
-void ServerCore::report_pause(const std::system_error& error) {
+// Without memory to say it in, nothing is said.
+void ServerCore::report_pause(bool out_of_something) noexcept try {
+  if (closed_) return;
   Loop& loop = get_running_loop();
   const time_point now = loop.time();
   if (reported_ && now - *reported_ < report_interval) return;
   reported_ = now;
-  const char* const what = is_out_of_something(error.code().value()) ? "has nothing left to accept connections with"
-                                                                     : "cannot accept connections";
+  const char* const what =
+      out_of_something ? "has nothing left to accept connections with" : "cannot accept connections";
   loop.call_exception_handler({.message = "the server at " + endpoints_.front().to_string() + " " + what,
                                .exception = std::current_exception()});
+} catch (const std::bad_alloc&) {
 }
 
-Coro<void> ServerCore::pause(Ref core) {
-  auto change = [](Ref server) -> Coro<void> {
-    LineOperation waiting(server->changed_, "server");
-    co_await waiting;
-  };
-  try {
-    Coro<void> changing = change(core);
-    co_await wait_for(std::move(changing), pause_max);
-  } catch (const TimeoutError&) {
-  }
+void ServerCore::report_failure() noexcept try {
+  get_running_loop().call_exception_handler(
+      {.message = "a connection's handler of the server at " + endpoints_.front().to_string() + " failed",
+       .exception = std::current_exception(),
+       .task = current_task()});
+} catch (const std::bad_alloc&) {
 }
 
 Coro<void> ServerCore::serve(Ref core, Stream stream) {
@@ -192,10 +213,7 @@ Coro<void> ServerCore::serve(Ref core, Stream stream) {
     Coro<void> handling = core->handler_->handle(std::move(stream));
     co_await std::move(handling);
   } catch (const std::exception&) {
-    get_running_loop().call_exception_handler(
-        {.message = "a connection's handler of the server at " + core->endpoints_.front().to_string() + " failed",
-         .exception = std::current_exception(),
-         .task = current_task()});
+    core->report_failure();
   }
   if (kept->is_closed()) co_return;
   try {

@@ -14,7 +14,8 @@
 
 #include <coil/descriptor.hpp>
 #include <coil/poll.hpp>
-#include <coil/socket_operations.hpp>
+
+#include "send_file.hpp"
 
 namespace coil::detail {
 
@@ -28,26 +29,27 @@ bool is_socket(int fd) noexcept {
   return ::fstat(fd, &found) == 0 && S_ISSOCK(found.st_mode);
 }
 
-/// Where a file is read, and its file position at the end if that is to follow.
+/// Where a file is read from, and its file position at the end if that is to follow what was read.
 class ReadPosition {
 public:
-  ReadPosition(const KeptFd& file, std::optional<std::uint64_t> offset) : file_(file), follows_(!offset) {
+  ReadPosition(const KeptFd& file, std::optional<std::uint64_t> offset, const std::size_t& count)
+      : file_(file), follows_(!offset), count_(count) {
     const off_t now = ::lseek(file.number(), 0, SEEK_CUR);
     if (now < 0) throw std::system_error(errno, std::system_category(), "sendfile");
-    offset_ = offset ? *offset : static_cast<std::uint64_t>(now);
+    begin_ = offset ? *offset : static_cast<std::uint64_t>(now);
   }
   ReadPosition(const ReadPosition&) = delete;
   ReadPosition& operator=(const ReadPosition&) = delete;
   ~ReadPosition() {
-    if (follows_) ::lseek(file_.number(), static_cast<off_t>(offset_), SEEK_SET);
+    if (follows_) ::lseek(file_.number(), static_cast<off_t>(begin_ + count_), SEEK_SET);
   }
-  std::uint64_t offset() const noexcept { return offset_; }
-  void advance(std::size_t size) noexcept { offset_ += size; }
+  std::uint64_t begin() const noexcept { return begin_; }
 
 private:
   const KeptFd& file_;
   bool follows_;
-  std::uint64_t offset_;
+  const std::size_t& count_;
+  std::uint64_t begin_;
 };
 
 }  // namespace
@@ -118,32 +120,39 @@ Coro<std::size_t> splice_kept(KeptFd in, std::int64_t in_offset, KeptFd out, std
 
 // ---- sendfile --------------------------------------------------------------------------------------------
 
-Coro<std::size_t> send_file(KeptFd out, KeptFd in, std::optional<std::uint64_t> offset, std::size_t count,
-                            std::size_t* progress) {
-  ReadPosition position(in, offset);
-  const bool to_socket = is_socket(out.number());
+namespace {
+
+/// Through memory, for what is no socket.
+Coro<void> copy_to(KeptFd out, KeptFd in, std::uint64_t offset, std::size_t count, std::size_t& total) {
   std::vector<std::byte> buffer(std::min(count, piece_max));
-  std::size_t own_count = 0;
-  std::size_t& total = progress == nullptr ? own_count : *progress;
-  total = 0;
   while (total < count) {
     const std::span<std::byte> room = std::span(buffer).first(std::min(count - total, buffer.size()));
-    const std::size_t size = co_await read(in, room, position.offset());
+    const std::size_t size = co_await read(in, room, offset + total);
     if (size == 0) break;
     std::size_t written = 0;
     std::exception_ptr error;
     try {
-      if (to_socket)
-        co_await send_all(out, room.first(size), &written);
-      else
-        co_await write_all(out, room.first(size), &written);
+      co_await write_all(out, room.first(size), &written);
     } catch (...) {
       error = std::current_exception();
     }
     total += written;
-    position.advance(written);
     if (error) std::rethrow_exception(std::move(error));
   }
+}
+
+}  // namespace
+
+Coro<std::size_t> send_file(KeptFd out, KeptFd in, std::optional<std::uint64_t> offset, std::size_t count,
+                            std::size_t* progress) {
+  std::size_t own_count = 0;
+  std::size_t& total = progress == nullptr ? own_count : *progress;
+  total = 0;
+  const ReadPosition position(in, offset, total);
+  if (is_socket(out.number()))
+    co_await SendFileOperation(out, in, position.begin(), count, total);
+  else
+    co_await copy_to(out, in, position.begin(), count, total);
   co_return total;
 }
 

@@ -214,7 +214,9 @@ void Loop::queue_threadsafe(detail::ThreadsafeCallback* callback, const char* ca
   callback->prepare(detail::current_context());
   if (!inbox->post(*callback)) {
     callback->unref();
-    throw std::logic_error("coil: " + std::string(call) + "() on a loop that is closed");
+    throw std::logic_error(
+        "coil: " + std::string(call) +
+        (inbox->is_parents() ? "() on a loop of the parent process" : "() on a loop that is closed"));
   }
 }
 

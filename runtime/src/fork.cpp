@@ -28,6 +28,9 @@ PrivateDescriptors& private_descriptors() {
   return *instance;
 }
 
+// Changes only in a child, which has one thread then.
+unsigned forks_before = 0;
+
 /// Stands in a child in the place of its parent's ring, which is not the child's: whatever the child submitted would be
 /// done for the parent.
 class ForkedRing final : public Ring {
@@ -64,6 +67,7 @@ void unlock(bool in_child) {
 void after_fork_in_parent() { unlock(false); }
 
 void after_fork_in_child() {
+  ++forks_before;
   std::vector<bool>& are_private = private_descriptors().are_private;
   for (std::size_t fd = 0; fd < are_private.size(); ++fd)
     if (are_private[fd]) ::close(static_cast<int>(fd));
@@ -86,6 +90,8 @@ void forget(int fd) noexcept {
 }
 
 }  // namespace
+
+unsigned process_number() noexcept { return forks_before; }
 
 void close_in_forked_children(int fd) noexcept {
   [[maybe_unused]] static const int registered =

@@ -11,6 +11,11 @@ void leave_in_forked_children(int fd) noexcept;
 /// Both, with no fork in between.
 void close_private(int fd) noexcept;
 
+/// Counts the forks on the way to this process, since loops are used. What a loop belongs to is told by it: its ring is
+/// not in a child, nor are its descriptors.
+/// Threads: any.
+unsigned process_number() noexcept;
+
 // For the handlers of fork(2): mutexes are held while the process is copied, so that the child can go on using what they
 // guard.
 

@@ -170,27 +170,46 @@ void FramePool::give_back() noexcept {
     Block** link = &free_[index];
     for (std::int64_t looked_at = 0; *link != nullptr && looked_at < 2 * surplus_max; ++looked_at) {
       Block* block = *link;
-      const Slab& slab = *Slab::of(block);
-      FramePool* owner = slab.owner.load(std::memory_order_relaxed);
-      if (owner == this || owner == nullptr || slab.process != this_process) {
+      FramePool* owner = other_owner(block);
+      if (owner == nullptr) {
         link = &block->next;
         continue;
       }
       *link = block->next;
-      owner->returned_ = new (block) Returned{owner->returned_, index};
+      owner->returned_ = new (block) Returned{owner->returned_, static_cast<std::uint32_t>(index), true};
       ++live_;
     }
   }
   kept_ = live_;
 }
 
+void FramePool::give_back_given() noexcept {
+  const std::lock_guard lock(orphans().mutex);
+  while (Returned* given = given_) {
+    given_ = given->next;
+    const std::uint32_t index = given->index;
+    if (FramePool* owner = other_owner(given))
+      owner->returned_ = new (given) Returned{owner->returned_, index, false};
+    else
+      free_[index] = new (given) Block{free_[index]};
+  }
+  given_count_ = 0;
+}
+
+// The thread whose block it is, if that is another one and lives. Under the lock of the orphans.
+FramePool* FramePool::other_owner(void* block) const noexcept {
+  const Slab& slab = *Slab::of(block);
+  FramePool* owner = slab.owner.load(std::memory_order_relaxed);
+  return owner == this || slab.process != this_process ? nullptr : owner;
+}
+
 // Under the lock of the orphans.
 void FramePool::take_returned() noexcept {
   while (Returned* returned = returned_) {
     returned_ = returned->next;
-    const std::size_t index = returned->index;
+    if (returned->counted) --live_;
+    const std::uint32_t index = returned->index;
     free_[index] = new (returned) Block{free_[index]};
-    --live_;
   }
 }
 
@@ -207,6 +226,7 @@ void FramePool::add_slab() {
 // Looks at every free block, unless this is the only pool that there ever was, and nothing in it lives.
 void FramePool::trim() noexcept {
   const bool alone = pools_started.load(std::memory_order_relaxed) == 1;
+  if (given_ != nullptr) give_back_given();
   if (!alone) {
     const std::lock_guard lock(orphans().mutex);
     take_returned();

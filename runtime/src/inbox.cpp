@@ -10,7 +10,9 @@ void Inbox::unref() noexcept {
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
+// A child has neither the loop nor its descriptor, and may have another one of that number.
 bool Inbox::post(Posted& item) noexcept {
+  if (is_parents()) return false;
   Posted* last = last_.load(std::memory_order_relaxed);
   for (;;) {
     if (last == is_closed) return false;
@@ -30,7 +32,9 @@ bool Inbox::push(Posted*& last, Posted& item) noexcept {
   return last_.compare_exchange_weak(last, &item, std::memory_order_acq_rel, std::memory_order_relaxed);
 }
 
-void Inbox::wake() noexcept { signal(); }
+void Inbox::wake() noexcept {
+  if (!is_parents()) signal();
+}
 
 // Under the lock: a loop that closes meanwhile would take the descriptor away.
 void Inbox::signal() noexcept {

@@ -6,6 +6,8 @@
 
 #include <coil/detail/posted.hpp>
 
+#include "fork.hpp"
+
 namespace coil::detail {
 
 class WakeUp;
@@ -22,8 +24,10 @@ public:
   void ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   void unref() noexcept;
 
-  /// False if the loop is closed: `item` stays the caller's.
+  /// False if the loop is closed, or in a parent of this process: `item` stays the caller's.
   [[nodiscard]] bool post(Posted& item) noexcept;
+  /// Whether it is the copy of one in a parent, in a child that was forked off: what is posted reaches nobody.
+  bool is_parents() const noexcept { return process_ != process_number(); }
   /// Wakes the loop without leaving anything.
   void wake() noexcept;
 
@@ -54,6 +58,7 @@ private:
   static inline Posted* const is_watched = reinterpret_cast<Posted*>(std::uintptr_t{2});  // and empty
   std::mutex mutex_;                                                                      // guards the rest
   WakeUp* wake_up_;                                                                       // null once closed
+  const unsigned process_ = process_number();
 };
 
 /// A counted reference to an inbox.

@@ -73,7 +73,8 @@ struct LoopParts {
   RunOptions options;
   std::unique_ptr<Ring> ring;
   bool is_virtual;
-  bool is_parents = false;  // in a child that was forked off meanwhile: nothing can be done with it
+  bool is_parents = false;  // in a child that was forked off while it ran: nothing can be done with it
+  const unsigned process = process_number();  // in a child that was forked off meanwhile it is another one
   time_point virtual_now{};
   TimerQueue timers;
   Resident* residents = nullptr;

@@ -53,6 +53,8 @@ Loop& Runner::loop() {
     loop_ = new Loop(options_);
     context_ = copy_context();
   }
+  if (loop_->parts->process != detail::process_number())
+    detail::throw_logic_error("coil: this Runner's loop belongs to the parent process; make another one");
   return *loop_;
 }
 
@@ -175,6 +177,11 @@ Runner::~Runner() {
 void Runner::finish() noexcept {
   closed_ = true;
   if (loop_ == nullptr) return;
+  // The parent's: its ring is not in this child, and its tasks go on there. Given up as it is.
+  if (loop_->parts->process != detail::process_number()) {
+    loop_ = nullptr;
+    return;
+  }
   {
     const detail::ThreadSettings settings;
     const Entered entered(*this);

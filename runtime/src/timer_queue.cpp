@@ -114,10 +114,23 @@ private:
 
 // ---- The queue -------------------------------------------------------------------------------------------
 
+namespace {
+
+constexpr std::size_t reserved = 64;  // timers that are due: so many need no memory that may not be there then
+
+}  // namespace
+
 // From calloc: memory that is not used is not touched.
 TimerQueue::TimerQueue(time_point now)
     : tick_(tick_of(now)), wheel_(static_cast<Cell*>(std::calloc(slot_count, sizeof(Cell)))) {
   if (wheel_ == nullptr) throw std::bad_alloc();
+  try {
+    run_.reserve(reserved);
+    heap_.reserve(reserved);
+  } catch (...) {
+    std::free(wheel_);
+    throw;
+  }
 }
 
 TimerQueue::~TimerQueue() {

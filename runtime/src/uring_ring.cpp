@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -26,6 +27,7 @@ constexpr std::uint32_t generation_mask = 0x7fffffff;
 constexpr unsigned entries_min = 64;
 constexpr auto pause_for_memory_min = std::chrono::milliseconds(1);
 constexpr auto pause_for_memory_max = std::chrono::milliseconds(256);
+constexpr std::chrono::nanoseconds line_wait_max = std::chrono::milliseconds(10);  // of what waits for room or memory
 
 // Enough for slow files beside fast ones; the kernel's own limits are 4 per CPU, and tens of thousands for
 // what may block for ever.
@@ -119,7 +121,7 @@ void UringRing::cancel(RingOperation& operation) noexcept {
 }
 
 bool UringRing::pass_on(RingOperation& operation) noexcept {
-  io_uring_sqe* sqe = next_sqe();
+  io_uring_sqe* sqe = has_room_for_tag() ? next_sqe() : nullptr;
   if (sqe == nullptr) return false;
   operation.prepare(*sqe);
   sqe->user_data = open_tag(operation);
@@ -128,12 +130,8 @@ bool UringRing::pass_on(RingOperation& operation) noexcept {
 }
 
 bool UringRing::pass_on_cancel(RingOperation& operation) noexcept {
-  io_uring_sqe* sqe = next_sqe();
+  io_uring_sqe* sqe = has_room_for_cancel() ? next_sqe() : nullptr;
   if (sqe == nullptr) return false;
-  if (free_cancel_ == 0) {
-    cancels_.push_back({nullptr, 0, 0});
-    free_cancel_ = static_cast<std::uint32_t>(cancels_.size());
-  }
   operation.cancel_ = free_cancel_;
   Cancel& cancel = cancels_[free_cancel_ - 1];
   free_cancel_ = cancel.next_free;
@@ -146,6 +144,17 @@ bool UringRing::pass_on_cancel(RingOperation& operation) noexcept {
   sqe->user_data = is_cancel | operation.cancel_;
   ++cancels_in_kernel_;
   return true;
+}
+
+// Without memory the cancellation waits in the backlog.
+bool UringRing::has_room_for_cancel() noexcept try {
+  if (free_cancel_ != 0) return true;
+  cancels_.push_back({nullptr, 0, 0});
+  free_cancel_ = static_cast<std::uint32_t>(cancels_.size());
+  return true;
+} catch (const std::bad_alloc&) {
+  has_queued_ = true;
+  return false;
 }
 
 // ENOENT says that the operation is complete, or that it is just being tried again and was overlooked.
@@ -199,6 +208,9 @@ void UringRing::flush_backlogs() noexcept {
 
 void UringRing::poll(std::chrono::nanoseconds timeout) noexcept {
   flush_backlogs();
+  // Without memory nothing else may come that would be a reason to try again.
+  const bool waits_in_line = !backlog_.empty() || !cancel_backlog_.empty();
+  if (waits_in_line && (timeout.count() < 0 || timeout > line_wait_max)) timeout = line_wait_max;
   if (io_uring_cq_ready(&ring_) != 0) timeout = std::chrono::nanoseconds::zero();
   if (timeout.count() != 0 || io_uring_sq_ready(&ring_) != 0 || must_enter()) enter(timeout);
   has_queued_ = io_uring_sq_ready(&ring_) != 0 || !backlog_.empty() || !cancel_backlog_.empty();
@@ -272,12 +284,19 @@ void UringRing::drain() noexcept {
 
 // ---- Which completion belongs to which operation ---------------------------------------------------------
 
+// Without memory the operation waits in the backlog.
+bool UringRing::has_room_for_tag() noexcept try {
+  if (!checks_generations || free_tag_ != UINT32_MAX) return true;
+  tags_.push_back({nullptr, 0, UINT32_MAX});
+  free_tag_ = static_cast<std::uint32_t>(tags_.size() - 1);
+  return true;
+} catch (const std::bad_alloc&) {
+  has_queued_ = true;
+  return false;
+}
+
 std::uint64_t UringRing::open_tag(RingOperation& operation) noexcept {
   if constexpr (!checks_generations) return reinterpret_cast<std::uint64_t>(&operation);
-  if (free_tag_ == UINT32_MAX) {
-    tags_.push_back({nullptr, 0, UINT32_MAX});
-    free_tag_ = static_cast<std::uint32_t>(tags_.size() - 1);
-  }
   operation.tag_ = free_tag_;
   Tag& tag = tags_[free_tag_];
   free_tag_ = tag.next_free;

@@ -50,6 +50,7 @@ private:
     std::uint32_t generation;
     std::uint32_t next_free;
   };
+  bool has_room_for_tag() noexcept;
   std::uint64_t open_tag(RingOperation& operation) noexcept;
   std::uint64_t tag_of(const RingOperation& operation) const noexcept;
   RingOperation& operation_of(std::uint64_t tag, bool last) noexcept;
@@ -69,8 +70,9 @@ private:
   std::vector<Cancel> cancels_;
   std::uint32_t free_cancel_ = 0;  // from 1
   std::size_t cancels_in_kernel_ = 0;
+  bool has_room_for_cancel() noexcept;
 
-  WaitQueue backlog_;         // operations that found the submission queue full
+  WaitQueue backlog_;         // operations that found the submission queue full, or no memory for what tells them apart
   WaitQueue cancel_backlog_;  // operations whose cancellation did
   std::vector<Tag> tags_;
   std::uint32_t free_tag_ = UINT32_MAX;

@@ -111,6 +111,17 @@ NET_TEST("stream: write_eof lets the peer read all and then the end, and reading
   CHECK(answer == "answer");
 }
 
+NET_TEST("stream: a peer that has ended its side is still written to") {
+  auto [stream, peer] = over_tcp();
+  ::shutdown(peer, SHUT_WR);
+  const std::string end = co_await stream.read(1);
+  CHECK(end.empty());
+  stream.write("answer");
+  co_await stream.drain();
+  const std::string answer = co_await coil_test::recv_text(peer);
+  CHECK(answer == "answer");
+}
+
 // ---- Closing ---------------------------------------------------------------------------------------------
 
 NET_TEST("stream: closing sends what was written before") {

@@ -138,6 +138,23 @@ IO_TEST("splice: ends when one of its descriptors is closed") {
   co_await out.close();
 }
 
+IO_TEST("splice: a descriptor that it was begun with stays open until it is over") {
+  Ends from = coil_test::make_pipe();
+  const Ends to = coil_test::make_pipe();
+  put(from.in, "text");
+  coil::Fd in(from.out.release());
+  const auto close_it = [&]() -> coil::Coro<void> {
+    in.close_now();
+    co_return;
+  };
+  auto moving = coil::create_task(coil::splice(in, to.in, 100));
+  auto closing = coil::create_task(close_it());  // in the same turn, before the kernel has seen the splice
+  const std::size_t moved = co_await moving;
+  CHECK(moved == 4);
+  CHECK(take_all(to.out) == "text");
+  co_await closing;
+}
+
 // ---- sendfile --------------------------------------------------------------------------------------------
 
 IO_TEST("sendfile: sends a file, a part of it, and what is left of it") {
@@ -214,7 +231,7 @@ IO_TEST("sendfile: from a pipe is ESPIPE, and takes nothing") {
   CHECK(take_all(from.out) == "text");
 }
 
-IO_TEST("sendfile: two at once to one Fd are mixed in pieces only, and with an offset leave the position alone") {
+IO_TEST("sendfile: two at once to one Fd are not mixed, and with an offset leave the position alone") {
   const coil_test::TemporaryDirectory folder;
   const Fd file = folder.open("file", std::string(1000, 'a') + std::string(1000, 'b'));
   Ends pair = coil_test::make_socket_pair();

@@ -147,17 +147,16 @@ TEST_CASE("enter: what is made when there is room again goes out after what wait
   coil_test::LeakCheck leaks;
   auto main = []() -> coil::Coro<void> {
     const Ends pipe = coil_test::make_pipe();
-    int refused = 0;
+    bool refuse = true;
     RingShim shim;
-    shim.enter = [&] { return refused++ < 20 ? -EBUSY : 0; };
-    const auto write_twice = [&]() -> coil::Coro<void> {
-      co_await write_text(pipe.in, "1");
-      co_await write_text(pipe.in, "2");
-    };
-    std::vector<coil::Coro<void>> writers;
-    for (int i = 0; i < 20; ++i) writers.push_back(write_twice());
-    co_await coil::gather(std::move(writers));
-    CHECK(coil_test::take_all(pipe.out).substr(0, 20) == std::string(20, '1'));
+    shim.enter = [&] { return refuse ? -EBUSY : 0; };
+    std::vector<coil::Task<std::size_t>> writers;
+    for (int i = 0; i < 20; ++i) writers.push_back(coil::create_task(write_text(pipe.in, "1")));
+    co_await coil::yield();
+    refuse = false;
+    co_await write_text(pipe.in, "2");
+    for (const auto& writer : writers) co_await writer;
+    CHECK(coil_test::take_all(pipe.out) == std::string(20, '1') + "2");
   };
   coil::run(main, coil::RunOptions{.ring_entries = 4});
 }

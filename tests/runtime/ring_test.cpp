@@ -89,6 +89,16 @@ IO_TEST("system calls: none for timers that are due") {
   CHECK(running_ring().counters().enters == before);
 }
 
+IO_TEST("system calls: a loop that is never idle makes one for what the kernel has completed, within a few turns") {
+  const Ends pipe = coil_test::make_pipe();
+  auto reading = coil::create_task(read_text(pipe.out));
+  co_await settle();
+  put(pipe.in, "x");
+  for (int turn = 0; turn < 10; ++turn) co_await coil::yield();
+  CHECK(reading.done());
+  co_await reading;
+}
+
 TEST_CASE("system calls: one for a turn that submits and waits") {
   coil_test::LeakCheck leaks;
   std::uint64_t enters = 0;

@@ -54,9 +54,11 @@ Coro<std::size_t> send_file(KeptFd out, KeptFd in, std::optional<std::uint64_t> 
   return detail::splice_kept(in, -1, out, -1, count, flags);
 }
 
-/// Writes `count` bytes of the file `in` from `offset` to `out`, in pieces; gives how many, fewer at the end of the
-/// file. Without an offset the file position is used, and left behind what was written.
-/// Errors: those of read and of send or write; ESPIPE if `in` is no file.
+/// Writes `count` bytes of the file `in` from `offset` to `out`; gives how many, fewer at the end of the file. Without
+/// an offset the file position is used, and left behind what was written.
+/// To a socket it goes in the line of its writers, what is in the page cache without a copy, as by sendfile(2); to
+/// anything else in pieces of 128 KiB.
+/// Errors: those of read and of sendfile, send or write; ESPIPE if `in` is no file.
 /// Cancellation: a part may be written; `*progress`, if given, says how much.
 [[nodiscard]] inline Coro<std::size_t> sendfile(FdRef out, FdRef in, std::optional<std::uint64_t> offset,
                                                 std::size_t count, std::size_t* progress = nullptr) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace coil::detail {
 
@@ -39,6 +40,24 @@ public:
     deallocate_slowly(memory, size, index);
   }
 
+  /// A block that is likely to be freed by another thread, with `deallocate_given`. No thread counts it as alive.
+  void* allocate_to_give(std::size_t size) {
+    void* memory = allocate(size);
+    --live_;
+    return memory;
+  }
+  /// Goes back to the thread whose slab it is of, together with others.
+  void deallocate_given(void* memory, std::size_t size) noexcept {
+    const std::size_t index = size_class(size);
+    if (index < class_count && index < classes_in_use_) [[likely]] {
+      given_ = new (memory) Returned{given_, static_cast<std::uint32_t>(index), false};
+      if (++given_count_ == given_max) give_back_given();
+      return;
+    }
+    ++live_;
+    deallocate_slowly(memory, size, index);
+  }
+
   /// Gives slabs without a live block back to the system.
   void trim() noexcept;
   /// `trim()` if most of what was once needed is free by now. O(1) otherwise.
@@ -60,6 +79,7 @@ public:
   static constexpr std::size_t slab_size = std::size_t{256} << 10;
   static constexpr std::size_t slabs_kept = 16;
   static constexpr std::int64_t surplus_max = 1024;  // blocks
+  static constexpr std::size_t given_max = 256;      // blocks
 
 private:
   struct Block {
@@ -67,7 +87,8 @@ private:
   };
   struct Returned {
     Returned* next;
-    std::size_t index;
+    std::uint32_t index;
+    bool counted;  // as alive, by the thread whose slab it is of
   };
   struct Slab;
   struct ThreadEnd;
@@ -96,6 +117,8 @@ private:
   void add_slab();
   void adopt_orphan() noexcept;
   void give_back() noexcept;
+  void give_back_given() noexcept;
+  FramePool* other_owner(void* block) const noexcept;
   void take_returned() noexcept;
   void drop_blocks_of_free_slabs() noexcept;
 
@@ -107,6 +130,8 @@ private:
   char* carve_ = nullptr;  // rest of the newest slab
   char* carve_end_ = nullptr;
   Slab* slabs_ = nullptr;
+  Returned* given_ = nullptr;  // to be given back to their threads
+  std::size_t given_count_ = 0;
   Returned* returned_ = nullptr;  // under the lock of the orphans: what other threads have freed of these slabs
   Block* free_[class_count] = {};
 };

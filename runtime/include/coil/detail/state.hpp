@@ -213,10 +213,10 @@ struct RepeatedCallback : Callback {
   static constexpr bool called_again = true;
 };
 
-/// Made in one thread, called and freed in another: not from a thread's pool.
+/// Made in one thread, called and freed in another.
 struct ThreadsafeCallback : Callback, Posted {
-  static void* operator new(std::size_t size) { return ::operator new(size); }
-  static void operator delete(void* memory) noexcept { ::operator delete(memory); }
+  static void* operator new(std::size_t size) { return frame_pool.allocate_to_give(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept { frame_pool.deallocate_given(memory, size); }
   inline void arrive() noexcept final;
   void discard() noexcept final { unref(); }
 };
