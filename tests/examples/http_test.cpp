@@ -86,6 +86,8 @@ TEST_CASE("a body may look like a request, and is none") {
 TEST_CASE("the connection is kept as the client says") {
   CHECK(with_fields("Connection: close\r\n") == "POST /echo  (close)\n");
   CHECK(with_fields("Connection: Keep-Alive, Close\r\n") == "POST /echo  (close)\n");
+  CHECK(with_fields("Connection: close \t\r\n") == "POST /echo  (close)\n");  // llhttp reads no "close" here
+  CHECK(with_fields("Connection: x,\tclose\t,y\r\n") == "POST /echo  (close)\n");
   CHECK(with_fields("Connection: keep-alive\r\n") == "POST /echo \n");
   CHECK(read("GET / HTTP/1.0\r\n\r\n") == "GET /  (close)\n");
   CHECK(read("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n") == "GET / \n");
