@@ -94,14 +94,23 @@ std::string any_word(coil_fuzz::Input& input) {
   return coil_fuzz::stretch(input.text(input.below(40)));
 }
 
+/// Any command, but rather one that changes a key, and rather with a key and a number.
 Words any_command(coil_fuzz::Input& input) {
+  static constexpr std::string_view changes[] = {"set",     "setex",  "psetex",   "expire", "pexpire", "pexpireat",
+                                                 "persist", "append", "incr",     "decrby", "getset",  "getex",
+                                                 "getdel",  "del",    "expireat", "mset",   "msetnx",  "setnx"};
   const auto commands = kv::all_commands();
-  const std::string_view name = commands[input.byte() % commands.size()].name;
+  const std::uint8_t which = input.byte();
+  const std::string_view name =
+      which < 128 ? changes[which % std::size(changes)] : commands[which % commands.size()].name;
   const std::size_t bar = name.find('|');
   Words words = {std::string(name.substr(0, bar))};
   if (bar != name.npos) words.emplace_back(name.substr(bar + 1));
   if (input.below(32) == 0) words[0] = any_word(input);
-  for (unsigned count = input.below(6); count != 0; --count) words.push_back(any_word(input));
+  const std::uint8_t form = input.byte();
+  if (form % 4 != 0) words.push_back(form % 8 < 4 ? "a" : "b");
+  if (form / 8 % 4 == 0) words.push_back(std::to_string(std::int64_t{1} << input.below(41)));
+  for (unsigned count = form / 32 % 4; count != 0; --count) words.push_back(any_word(input));
   return words;
 }
 

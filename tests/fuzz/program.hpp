@@ -84,12 +84,16 @@ inline std::vector<Statement> read_body(Input& input, int& numbers, int depth) {
   return body;
 }
 
-/// Task 0, which starts the program, leaves it time, and ends what has not ended by itself.
+constexpr int first_tasks = 4;
+
+/// Task 0, which starts the others, leaves them time, and ends what has not ended by itself.
 inline std::vector<Statement> read_program(Input& input) {
-  int numbers = 1;
+  int numbers = 0;
   std::vector<Statement> main;
-  main.push_back({.kind = Kind::spawn});
-  main.back().body = read_body(input, numbers, 0);
+  for (int i = 0; i < first_tasks; ++i) {
+    main.push_back({.kind = Kind::spawn, .number = numbers++});
+    main.back().body = read_body(input, numbers, 0);
+  }
   main.push_back({.kind = Kind::sleep, .number = numbers++, .ms = 10'000});
   main.push_back({.kind = Kind::sweep, .number = numbers++});
   return main;
