@@ -58,7 +58,8 @@ public:
   /// Takes further bytes; gives how many of them belong to the head.
   std::size_t feed(std::string_view bytes) noexcept {
     const char* at = bytes.data();
-    const char* const end = at + bytes.size();
+    // No further than one byte too many, so that what is refused first does not depend on how the bytes come.
+    const char* const end = at + std::min(bytes.size(), head_max + 1 - size_);
     while (at != end && state_ != State::complete && status_ == 0) at = step(at, end);
     const std::size_t taken = static_cast<std::size_t>(at - bytes.data());
     size_ += taken;
@@ -120,6 +121,7 @@ private:
   /// Three words with one blank between them.
   const char* request_line(const char* at, const char* end) noexcept {
     const char* const start = at;
+    end = at + std::min(static_cast<std::size_t>(end - at), request_line_max + 1 - line_);
     for (;;) {
       const char* const word = at;
       at = detail::skip(at, end, detail::visible);

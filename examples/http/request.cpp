@@ -19,6 +19,16 @@ std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
+/// Whether a list like "close, upgrade" has the word, given in lower case. llhttp overlooks one with a tab behind it.
+bool has_word(std::string_view list, std::string_view word) noexcept {
+  for (;;) {
+    const std::size_t comma = list.find(',');
+    if (same_word(trim(list.substr(0, comma)), word)) return true;
+    if (comma == list.npos) return false;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 /// A name or address with or without a port, or nothing, which is what a target without an authority has.
 bool good_host(std::string_view host) noexcept {
   return detail::skip(host.data(), host.data() + host.size(), detail::host) == host.data() + host.size();
@@ -58,7 +68,7 @@ struct RequestParser::Callbacks {
   }
   static int headers_complete(llhttp_t* parser) noexcept {
     RequestParser& here = self(parser);
-    here.request_.keep_alive = llhttp_should_keep_alive(parser);
+    here.request_.keep_alive = llhttp_should_keep_alive(parser) && !here.closes_;
     here.status_ = here.check_head();
     parser->upgrade = 0;  // an offer that is not taken up
     return here.status_ == 0 ? 0 : -1;
@@ -114,7 +124,7 @@ std::size_t RequestParser::feed_head(std::string_view bytes) {
 void RequestParser::parse_head(std::string_view head) {
   head_ = head;
   hosts_ = lengths_ = codings_ = 0;
-  bad_field_ = message_complete_ = false;
+  bad_field_ = closes_ = message_complete_ = false;
   coding_known_ = true;
   head_guard_ = HeadGuard();
   parser_.data = this;
@@ -146,6 +156,9 @@ void RequestParser::field(std::string_view name, std::string_view value) noexcep
       break;
     case 8:
       if (same_word(name, "if-range")) request_.if_range = value;
+      break;
+    case 10:
+      if (same_word(name, "connection")) closes_ |= has_word(value, "close");
       break;
     case 13:
       if (same_word(name, "if-none-match")) request_.if_none_match = value;

@@ -72,6 +72,7 @@ private:
   State state_ = State::head;
   bool message_complete_ = false;
   bool bad_field_ = false;
+  bool closes_ = false;  // "Connection: close"
   unsigned char hosts_ = 0, lengths_ = 0, codings_ = 0;
   bool coding_known_ = true;
   int status_ = 0;
