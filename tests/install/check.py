@@ -102,7 +102,8 @@ class Check:
         project = self.project("meson-subproject")
         (project / "subprojects").mkdir()
         (project / "subprojects/coil").symlink_to(self.top)
-        run(self.meson, "setup", "--force-fallback-for=coil", project / "build", project)
+        # Unoptimized and without debug information it compiles in a third of the time.
+        run(self.meson, "setup", "--force-fallback-for=coil", "-Doptimization=0", "-Ddebug=false", project / "build", project)
         run(self.meson, "compile", "-C", project / "build")
         self.runs(project / "build/consumer")
         targets = json.loads(run(self.meson, "introspect", "--targets", project / "build"))

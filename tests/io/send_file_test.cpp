@@ -34,7 +34,7 @@ coil::Coro<std::string> receive_all(int fd) {
 
 IO_TEST("sendfile: a file that is many times what the socket holds arrives whole, and the socket waits as before") {
   const coil_test::TemporaryDirectory folder;
-  const std::string content = numbers(20'000'000);
+  const std::string content = numbers(8'000'000);
   const Fd file = folder.open("file", content);
   Ends pair = coil_test::make_tcp_pair();
   auto receiving = coil::create_task(receive_all(pair.out));
@@ -97,7 +97,7 @@ IO_TEST("sendfile: it keeps its place among the writers of an Fd") {
 
 IO_TEST("sendfile: closing the socket ends it at once, closing the file when there is room again") {
   const coil_test::TemporaryDirectory folder;
-  const std::string content(20'000'000, 'f');
+  const std::string content(8'000'000, 'f');
   for (const bool close_file : {true, false}) {
     coil::Fd file(folder.open("file", content).release());
     Ends pair = coil_test::make_tcp_pair();
@@ -123,7 +123,7 @@ IO_TEST("sendfile: closing the socket ends it at once, closing the file when the
 
 IO_TEST("sendfile: cancelled while it waits for the peer, it says how much was sent") {
   const coil_test::TemporaryDirectory folder;
-  const std::string content = numbers(20'000'000);
+  const std::string content = numbers(8'000'000);
   const Fd file = folder.open("file", content);
   Ends pair = coil_test::make_tcp_pair();
   std::size_t progress = 0;
