@@ -131,7 +131,7 @@ def parse_arguments():
         description="Measures coil beside other ways of doing the same.",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_const", const="quick", dest="mode", help="under a minute, rough")
+    size.add_argument("--quick", action="store_const", const="quick", dest="mode", help="under a minute, rough, without most of the rivals")
     size.add_argument("--full", action="store_const", const="full", dest="mode", help="more rounds, larger counts")
     parser.add_argument("--json", metavar="FILE", help="write one JSON object a line to FILE")
     parser.add_argument("--compare", metavar="OLD", help="what --json wrote before: fails if coil has become slower")
@@ -146,9 +146,10 @@ def parse_arguments():
 
 def choose(parser, wanted, mode):
     """The cases to measure. `gather` stands for all that begin so; what --quick leaves out can be asked for."""
-    usual = [case for case in plan.all_cases(mode) if case.counts]
     if not wanted:
-        return usual
+        cases = plan.all_cases(mode)
+        return [case for case in (map(plan.quick, cases) if mode == "quick" else cases) if case.counts]
+    usual = [case for case in plan.all_cases(mode) if case.counts]
     cases = plan.all_cases(mode)
     names = {case.name for case in cases} | {case.kind for case in cases}
     for name in wanted:
