@@ -1,5 +1,6 @@
 #include <coil/detail/futex_lock.hpp>
 
+#include <algorithm>
 #include <atomic>
 
 #include "cpu_pause.hpp"
@@ -8,13 +9,17 @@
 namespace coil::detail {
 
 // After Drepper, "Futexes Are Tricky" (2011), mutex3. Whoever holds it needs some ten nanoseconds, and to sleep costs
-// microseconds, so that is put off for a little.
+// microseconds, so that is put off for a little. Looking ever more seldom lets the other one do several things in a row:
+// what costs is to carry the lock from one processor to the other.
 void FutexLock::lock() noexcept {
-  constexpr int looks_max = 100;
+  constexpr int pauses_max = 32;
+  constexpr int looks_max = 10;
   if (try_lock()) return;
+  int pauses = 1;
   for (int looks = 0; looks != looks_max; ++looks) {
-    pause_cpu();
+    for (int i = 0; i != pauses; ++i) pause_cpu();
     if (!is_locked() && try_lock()) return;
+    pauses = std::min(pauses * 2, pauses_max);
   }
   while (!try_lock_or_mark()) futex_wait(word_, contended);
 }
