@@ -131,7 +131,8 @@ def parse_arguments():
         description="Measures coil beside other ways of doing the same.",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_const", const="quick", dest="mode", help="under a minute, rough, without most of the rivals")
+    size.add_argument("--quick", action="store_const", const="quick", dest="mode",
+                      help="under a minute, rough, without most of the rivals")
     size.add_argument("--full", action="store_const", const="full", dest="mode", help="more rounds, larger counts")
     parser.add_argument("--json", metavar="FILE", help="write one JSON object a line to FILE")
     parser.add_argument("--compare", metavar="OLD", help="what --json wrote before: fails if coil has become slower")

@@ -109,9 +109,11 @@ coil::Coro<void> Connection::answer_file() {
 
 /// A small rest goes with what is written after it.
 coil::Coro<void> Connection::send_part(const coil::Fd& file, std::uint64_t first, std::uint64_t end) {
-  enter(Phase::writing);
-  co_await stream_.flush();
-  enter(Phase::busy);
+  if (end - first > piece_size) {
+    enter(Phase::writing);
+    co_await stream_.flush();
+    enter(Phase::busy);
+  }
   while (end - first > piece_size) first += co_await send_some(file, first, end - first);
   std::string rest(end - first, '\0');
   co_await coil::read_exactly(file, std::as_writable_bytes(std::span(rest)), first);

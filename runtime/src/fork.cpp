@@ -77,7 +77,6 @@ void after_fork_in_child() {
   unlock(true);
   if (this_loop == nullptr) return;
   LoopParts& parts = parts_of(*this_loop);
-  parts.is_parents = true;
   // The parent's is left as it is: its memory is not in the child, and its descriptor is closed.
   static_cast<void>(parts.ring.release());
   parts.ring = std::make_unique<ForkedRing>();

@@ -86,8 +86,7 @@ struct LoopParts {
   RunOptions options;
   std::unique_ptr<Ring> ring;
   bool is_virtual;
-  bool is_parents = false;  // in a child that was forked off while it ran: nothing can be done with it
-  const unsigned process = process_number();  // in a child that was forked off meanwhile it is another one
+  const unsigned process = process_number();  // in which it was made
   time_point virtual_now{};
   TimerQueue timers;
   Resident* residents = nullptr;
@@ -115,6 +114,9 @@ struct LoopParts {
   TaskState* interruptible = nullptr;  // what SIGINT cancels
   int interrupts = 0;
   StepObserver* observer = nullptr;  // of a test
+
+  /// Whether this is a child that was forked off meanwhile: nothing can be done with it.
+  bool is_parents() const noexcept { return process != process_number(); }
 
   // At the end of `run`, functions that keep it waiting are named, in real time: first after this long, then rarer.
   time_point ending_since{};

@@ -39,7 +39,7 @@ Runner::Entered::Entered(const Runner& runner) noexcept {
 Runner::Entered::~Entered() { detail::this_loop = nullptr; }
 
 void Runner::begin() {
-  const bool is_parents = detail::this_loop != nullptr && detail::parts_of(*detail::this_loop).is_parents;
+  const bool is_parents = detail::this_loop != nullptr && detail::parts_of(*detail::this_loop).is_parents();
   if (is_parents) detail::this_loop = nullptr;
   if (detail::this_loop != nullptr) detail::throw_logic_error("coil: run() cannot be called from a running event loop");
   loop();
@@ -53,7 +53,7 @@ Loop& Runner::loop() {
     loop_ = new Loop(options_);
     context_ = copy_context();
   }
-  if (loop_->parts->process != detail::process_number())
+  if (loop_->parts->is_parents())
     detail::throw_logic_error("coil: this Runner's loop belongs to the parent process; make another one");
   return *loop_;
 }
@@ -178,7 +178,7 @@ void Runner::finish() noexcept {
   closed_ = true;
   if (loop_ == nullptr) return;
   // The parent's: its ring is not in this child, and its tasks go on there. Given up as it is.
-  if (loop_->parts->process != detail::process_number()) {
+  if (loop_->parts->is_parents()) {
     loop_ = nullptr;
     return;
   }

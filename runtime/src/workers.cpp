@@ -117,7 +117,7 @@ Workers& LoopParts::default_workers() {
 
 LoopParts::~LoopParts() {
   receive_buffers.reset();
-  if (!is_parents) RingCache::keep(std::move(ring), options.ring_entries);
+  if (!is_parents()) RingCache::keep(std::move(ring), options.ring_entries);
   if (started != nullptr) {
     started->join();
     started->unref();

@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 using coil_test::Ends;
 using coil_test::Fd;
 using coil_test::GuardedBuffer;
+using coil_test::numbers;
 using coil_test::put;
 
 namespace {
@@ -23,14 +24,6 @@ coil::Coro<std::string> read_all_of(int fd, std::size_t size) {
 coil::Coro<void> write_all_of(int fd, std::string text) {
   const GuardedBuffer buffer(text);
   co_await coil::write_all(fd, std::span<const std::byte>(buffer.bytes()));
-}
-
-/// Text in which every place can be told from the others.
-std::string numbers(std::size_t size) {
-  std::string text;
-  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + ' ';
-  text.resize(size);
-  return text;
 }
 
 coil::Coro<void> check_passes_on_much(const Ends& ends) {

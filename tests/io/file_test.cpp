@@ -13,17 +13,11 @@ using namespace std::chrono_literals;
 using coil::File;
 using coil_test::content_of;
 using coil_test::GuardedBuffer;
+using coil_test::numbers;
 using coil_test::settle;
 using coil_test::TemporaryDirectory;
 
 namespace {
-
-std::string numbers(std::size_t size) {
-  std::string text;
-  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + ' ';
-  text.resize(size);
-  return text;
-}
 
 coil::Coro<std::string> read_some(File& file, std::size_t max = 64) {
   const GuardedBuffer buffer(max);

@@ -13,24 +13,9 @@
 using namespace std::chrono_literals;
 using coil_test::Ends;
 using coil_test::Fd;
+using coil_test::numbers;
+using coil_test::receive_all;
 using coil_test::settle;
-
-namespace {
-
-std::string numbers(std::size_t size) {
-  std::string text;
-  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + ' ';
-  text.resize(size);
-  return text;
-}
-
-coil::Coro<std::string> receive_all(int fd) {
-  std::string all;
-  for (std::string part; !(part = co_await coil_test::read_text(fd, 65536)).empty();) all += part;
-  co_return all;
-}
-
-}  // namespace
 
 IO_TEST("sendfile: a file that is many times what the socket holds arrives whole, and the socket waits as before") {
   const coil_test::TemporaryDirectory folder;

@@ -9,25 +9,13 @@
 using namespace std::chrono_literals;
 using coil_test::Ends;
 using coil_test::Fd;
+using coil_test::numbers;
 using coil_test::put;
+using coil_test::receive_all;
 using coil_test::settle;
 using coil_test::take_all;
 
 namespace {
-
-std::string numbers(std::size_t size) {
-  std::string text;
-  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + ' ';
-  text.resize(size);
-  return text;
-}
-
-/// Reads all there is until the end.
-coil::Coro<std::string> receive_all(int fd) {
-  std::string all;
-  for (std::string part; !(part = co_await coil_test::read_text(fd, 65536)).empty();) all += part;
-  co_return all;
-}
 
 std::size_t threads() {
   std::size_t count = 0;

@@ -227,6 +227,21 @@ inline coil::Coro<std::size_t> write_text(int fd, std::string text) {
   co_return size;
 }
 
+/// Text in which every place can be told from the others.
+inline std::string numbers(std::size_t size) {
+  std::string text;
+  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + ' ';
+  text.resize(size);
+  return text;
+}
+
+/// Reads all there is until the end.
+inline coil::Coro<std::string> receive_all(int fd) {
+  std::string all;
+  for (std::string part; !(part = co_await read_text(fd, 65536)).empty();) all += part;
+  co_return all;
+}
+
 /// Lets the tasks that are ready run until all of them wait, without letting time pass.
 inline coil::Coro<void> settle() {
   for (int i = 0; i < 5; ++i) co_await coil::yield();
